@@ -1,0 +1,1 @@
+"""What faces the outside: settings, sockets, routes, command line, and the composition root."""
