@@ -1,0 +1,181 @@
+"""What can be asked of a channel's actor, whatever the transport, and how it answers.
+
+A command carries everything that deciding needs and the channel does not hold: who asks, the profile of whom
+it is about, the emoji or attachments that ids stood for.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import UNSET, Struct, UnsetType
+
+from protocol.errors import Refusal
+from protocol.events import HistoryPage, SyncPage
+from protocol.ids import ChannelId, MessageId, Seq, SessionId, UserId
+from protocol.resources import (
+    Attachment,
+    ChannelInfo,
+    Invite,
+    Message,
+    PublicProfile,
+    Role,
+    Via,
+)
+
+
+class Identity(Struct, frozen=True):
+    """Who asks. `session_id` is None for those who need no session: agents and bridges."""
+
+    profile: PublicProfile
+    is_superuser: bool = False
+    session_id: SessionId | None = None
+
+    @property
+    def user_id(self) -> UserId:
+        return self.profile.id
+
+
+class ChannelCommand(Struct, frozen=True, kw_only=True):
+    """Base of the commands to one channel."""
+
+
+class PostMessage(ChannelCommand, frozen=True, kw_only=True):
+    content: str
+    nonce: str | None
+    parent_id: MessageId | None = None
+    attachments: tuple[Attachment, ...] = ()
+    via: Via = "web"
+    stream_id: str | None = None
+
+
+class OnMessage(ChannelCommand, frozen=True, kw_only=True):
+    """Base of the commands about one message of the channel."""
+
+    message_id: MessageId
+
+
+class EditMessage(OnMessage, frozen=True, kw_only=True):
+    content: str
+
+
+class DeleteMessage(OnMessage, frozen=True, kw_only=True):
+    pass
+
+
+class ReactTo(OnMessage, frozen=True, kw_only=True):
+    """Add or take back the asker's reaction; doing so twice changes nothing."""
+
+    reaction_id: int
+    code: str
+    image_url: str | None
+    added: bool
+
+
+class JoinChannel(ChannelCommand, frozen=True, kw_only=True):
+    """With `join_code`, into a private channel; without, into a public one."""
+
+    join_code: str | None = None
+
+
+class LeaveChannel(ChannelCommand, frozen=True, kw_only=True):
+    pass
+
+
+class RemoveMember(ChannelCommand, frozen=True, kw_only=True):
+    member: PublicProfile
+
+
+class SetRole(ChannelCommand, frozen=True, kw_only=True):
+    """`owner` hands the channel over; the former owner becomes admin."""
+
+    member: PublicProfile
+    role: Role
+
+
+class ChangeChannel(ChannelCommand, frozen=True, kw_only=True):
+    name: str | UnsetType = UNSET
+    description: str | None | UnsetType = UNSET
+    is_archived: bool | UnsetType = UNSET
+
+
+class SetPrivacy(ChannelCommand, frozen=True, kw_only=True):
+    """`join_code` is the standing invite to use when the channel goes private."""
+
+    is_private: bool
+    join_code: str
+
+
+class CloseChannel(ChannelCommand, frozen=True, kw_only=True):
+    pass
+
+
+class CreateInvite(ChannelCommand, frozen=True, kw_only=True):
+    join_code: str
+    expires_at: datetime | None
+    max_uses: int | None
+
+
+class RevokeInvite(ChannelCommand, frozen=True, kw_only=True):
+    join_code: str
+
+
+class MoveMarker(ChannelCommand, frozen=True, kw_only=True):
+    """The asker has read up to `seq`; past the end means all, and markers never go back."""
+
+    seq: Seq
+
+
+class ShowTyping(ChannelCommand, frozen=True, kw_only=True):
+    pass
+
+
+class ReadHistory(ChannelCommand, frozen=True, kw_only=True):
+    before: Seq | None = None
+    after: Seq | None = None
+    limit: int = 50
+
+
+class ReadChanges(ChannelCommand, frozen=True, kw_only=True):
+    """One page of what changed after `after`; a cursor past the end is from another life: `Done.reset`."""
+
+    after: Seq
+    limit: int = 200
+
+
+class ReadMessage(OnMessage, frozen=True, kw_only=True):
+    """One message, for those who may see the channel."""
+
+
+class LookAt(ChannelCommand, frozen=True, kw_only=True):
+    """Who the asker is here: the one check behind every read that goes past the channel to the database.
+
+    `needs` is the least role that may look; None lets anyone look at a public channel.
+    """
+
+    needs: Role | None = "member"
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """The command is done and committed. What else is set depends on the command.
+
+    `seq` is the last change that it made, or the channel's last one when it changed nothing.
+    """
+
+    channel_id: ChannelId
+    seq: Seq
+    message: Message | None = None
+    duplicate: bool = False
+    invite: Invite | None = None
+    invites: tuple[Invite, ...] = ()
+    info: ChannelInfo | None = None
+    role: Role | None = None
+    read_seq: Seq | None = None
+    join_code: str | None = None
+    history: HistoryPage | None = None
+    sync: SyncPage | None = None
+    reset: bool = False
+
+
+Result = Done | Refusal
+Answer = Callable[[Result], None]
+"""Called exactly once, from the event loop, with what became of a command."""

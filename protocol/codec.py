@@ -1,0 +1,111 @@
+"""Structs to bytes and back, in both encodings, and server frames built once.
+
+Encoders and decoders are made once for the process. Next on a message's path: inbound, `session.py`;
+outbound, `actors/fanout.py`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, get_args
+
+import msgspec
+
+from protocol.commands import AnyCommand
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent
+from protocol.frames import BINARY, TEXT, server_frame
+
+Decode = Callable[[bytes], Any]
+
+
+class Undecodable(msgspec.Struct, frozen=True):
+    """Why a frame was not understood. `reply_to` is its `id`, where that much could be read."""
+
+    refusal: Refusal
+    reply_to: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    """As much of a bad frame as its answer needs."""
+
+    type: str
+    id: str | None = None
+
+
+KNOWN_TYPES: Final = frozenset(
+    kind.__struct_config__.tag for kind in get_args(AnyCommand)
+)
+
+
+class Codec:
+    """One encoding of the wire protocol. `opcode` is the kind of WebSocket frame that bears it."""
+
+    def __init__(
+        self, subprotocol: str, opcode: int, encode: Callable[[Any], bytes], decoder: Callable[[Any], Decode]
+    ) -> None:
+        self.subprotocol = subprotocol
+        self.opcode = opcode
+        self.encode = encode
+        self._decode_command: Decode = decoder(AnyCommand)
+        self._decode_envelope: Decode = decoder(_Envelope)
+
+    def frame(self, event: AnyEvent) -> bytes:
+        """The event as one server frame: the same bytes for every recipient."""
+        return server_frame(self.opcode, self.encode(event))
+
+    def frames(self, events: Iterable[AnyEvent]) -> bytes:
+        """Several events as frames joined for one write."""
+        return b"".join([self.frame(event) for event in events])
+
+    def decode(self, payload: bytes) -> AnyCommand | Undecodable:
+        """A client's frame as a command, or why not: `malformed` ends the socket, `invalid` does not."""
+        try:
+            command: AnyCommand = self._decode_command(payload)
+        except msgspec.ValidationError as error:
+            return self._explain(payload, str(error))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _malformed("The frame is not valid for this encoding.")
+        return _without_nul(command)
+
+    def _explain(self, payload: bytes, reason: str) -> Undecodable:
+        try:
+            envelope: _Envelope = self._decode_envelope(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _malformed("A frame is an object with a `type`.")
+        if envelope.type not in KNOWN_TYPES:
+            return _malformed(f"There is no command `{envelope.type[:64]}`.")
+        text, _, path = reason.partition(" - at `$")
+        field = path.rstrip("`").lstrip(".") or _named_field(text)
+        return Undecodable(Refusal(Code.INVALID, text, field=field), (envelope.id or "")[:64] or None)
+
+
+def _malformed(message: str) -> Undecodable:
+    return Undecodable(Refusal(Code.MALFORMED, message))
+
+
+def _named_field(text: str) -> str | None:
+    """The field in "Object missing required field `nonce`", whose path is that of the object."""
+    parts = text.split("`")
+    return parts[1] if len(parts) == 3 else None
+
+
+def _without_nul(command: AnyCommand) -> AnyCommand | Undecodable:
+    """Databases disagree on NUL, so no text may hold one."""
+    for name in command.__struct_fields__:
+        value = getattr(command, name)
+        if value.__class__ is str and "\0" in value:
+            refusal = Refusal(Code.INVALID, f"`{name}` must not contain NUL characters.", field=name)
+            return Undecodable(refusal, None if name == "id" else command.id)
+    return command
+
+
+def _json_decoder(kind: Any) -> Decode:
+    return msgspec.json.Decoder(kind).decode
+
+
+def _msgpack_decoder(kind: Any) -> Decode:
+    return msgspec.msgpack.Decoder(kind).decode
+
+
+JSON: Final = Codec("parley.v1.json", TEXT, msgspec.json.Encoder().encode, _json_decoder)
+MSGPACK: Final = Codec("parley.v1.msgpack", BINARY, msgspec.msgpack.Encoder().encode, _msgpack_decoder)
+CODECS: Final = {codec.subprotocol: codec for codec in (JSON, MSGPACK)}
