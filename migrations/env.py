@@ -1,0 +1,83 @@
+"""Runs the revisions in `versions/` against one database, or prints their SQL (`alembic upgrade head --sql`).
+
+The database is the one that `storage.schema` names, else that of `DATABASE_URL` or `DB_URL`.
+"""
+
+import asyncio
+import os
+import warnings
+from logging.config import fileConfig
+from typing import Any
+
+from alembic import context
+from sqlalchemy import URL, Connection, create_engine, event, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from storage.tables import metadata
+from storage.urls import driver_url
+
+DEFAULT_URL = "sqlite:///./backend.db"
+MIGRATION_LOCK = 0x7061726C6579  # "parley": two servers that start at once migrate one after the other
+
+
+def database_url() -> URL:
+    configured = context.config.get_main_option("sqlalchemy.url")
+    return driver_url(configured or os.environ.get("DATABASE_URL") or os.environ.get("DB_URL") or DEFAULT_URL)
+
+
+def options() -> dict[str, Any]:
+    # Both databases take part of a failed migration back whole: SQLite too, once it is told to.
+    return {"target_metadata": metadata, "render_as_batch": True, "transactional_ddl": True}
+
+
+def migrate(connection: Connection) -> None:
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        context.configure(connection=connection, **options())
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+def migrate_sqlite(url: URL) -> None:
+    engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=pool.NullPool)
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.connect() as connection:
+        migrate(connection)
+
+
+async def migrate_postgresql(url: URL) -> None:
+    engine = create_async_engine(url, poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+
+
+def print_sql() -> None:
+    dialect_opts = {"paramstyle": "named"}
+    context.configure(url=database_url(), literal_binds=True, dialect_opts=dialect_opts, **options())
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run() -> None:
+    if context.config.config_file_name is not None:
+        fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+    # Alembic cannot compare SQLite's indexes over lower(…) and says so each time.
+    warnings.filterwarnings("ignore", message=".*(functional|expression-based) index.*")
+    if context.is_offline_mode():
+        print_sql()
+    elif (url := database_url()).get_backend_name() == "sqlite":
+        migrate_sqlite(url)
+    else:
+        asyncio.run(migrate_postgresql(url))
+
+
+run()
