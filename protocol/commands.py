@@ -16,9 +16,12 @@ Position = Annotated[int, Meta(ge=0, le=MAX_INT)]
 RequestId = Annotated[str, Meta(max_length=64)]
 Nonce = Annotated[str, Meta(min_length=1, max_length=64)]
 Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_MAX_CHARS)]
-Limit = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=1, le=MAX_INT)]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
-Number = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
+Whole = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
+Real = Annotated[
+    float, Meta(ge=-MAX_INT, le=MAX_INT)
+]  # bounds keep out NaN too, which no JSON answer can echo
 
 
 class Command(
@@ -132,7 +135,7 @@ class Auth(Command, tag="auth"):
 
 
 class Ping(Command, tag="ping"):
-    t: Number | float | None = None
+    t: Whole | Real | None = None
 
 
 AnyCommand = (
