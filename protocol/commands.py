@@ -19,9 +19,8 @@ Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_MAX_CHARS)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_INT)]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Whole = Annotated[int, Meta(ge=-MAX_INT, le=MAX_INT)]
-Real = Annotated[
-    float, Meta(ge=-MAX_INT, le=MAX_INT)
-]  # bounds keep out NaN too, which no JSON answer can echo
+# The bounds keep out NaN too, which no answer in JSON could echo.
+Real = Annotated[float, Meta(ge=-MAX_INT, le=MAX_INT)]
 
 
 class Command(
