@@ -9,6 +9,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
+from actors.connection import Connection
 from protocol.errors import Refusal
 from protocol.events import HistoryPage, SyncPage
 from protocol.ids import ChannelId, MessageId, Seq, SessionId, UserId
@@ -94,7 +95,7 @@ class SetRole(ChannelCommand, frozen=True, kw_only=True):
 
 class ChangeChannel(ChannelCommand, frozen=True, kw_only=True):
     name: str | UnsetType = UNSET
-    description: str | None | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
     is_archived: bool | UnsetType = UNSET
 
 
@@ -174,8 +175,32 @@ class Done(Struct, frozen=True, kw_only=True):
     history: HistoryPage | None = None
     sync: SyncPage | None = None
     reset: bool = False
+    behind: bool = False
 
 
 Result = Done | Refusal
 Answer = Callable[[Result], None]
 """Called exactly once, from the event loop, with what became of a command."""
+
+
+class Ask(Struct, frozen=True):
+    """A command to a channel on its way: who asks, what, and who hears the answer."""
+
+    by: Identity
+    command: ChannelCommand
+    answer: Answer
+
+
+class Resume(Struct, frozen=True):
+    """Bring `connection` from `after` into the channel's audience, if memory reaches back so far.
+
+    Answered with `Done` once it is subscribed, and with `Done.behind` when the caller must first write a page
+    from the database and ask again from where that ended.
+    """
+
+    by: Identity
+    connection: Connection
+    after: Seq
+    answer: Answer
+    is_asked: bool = True
+    """Whether a page is written even when it is empty, because the client named the channel in `resume`."""

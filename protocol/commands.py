@@ -38,7 +38,7 @@ class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
     seq: Position
 
 
-class Hello(Command, tag="hello"):
+class Hello(Command, frozen=True, tag="hello"):
     """`epoch` is the one of the `ready` that the cursors in `resume` come from."""
 
     token: str
@@ -46,7 +46,7 @@ class Hello(Command, tag="hello"):
     epoch: str | None = None
 
 
-class Send(Command, tag="send"):
+class Send(Command, frozen=True, tag="send"):
     """Exactly one of `channel_id` and `recipient_id` is given."""
 
     content: Content
@@ -61,56 +61,56 @@ class Send(Command, tag="send"):
             raise ValueError("Give either channel_id or recipient_id - at `$.channel_id`")
 
 
-class EditCommand(Command, tag="edit"):
+class EditCommand(Command, frozen=True, tag="edit"):
     message_id: Id
     channel_id: Id
     content: Content
 
 
-class Delete(Command, tag="delete"):
+class Delete(Command, frozen=True, tag="delete"):
     message_id: Id
     channel_id: Id
 
 
-class React(Command, tag="react"):
-    message_id: Id
-    channel_id: Id
-    code: Code
-
-
-class Unreact(Command, tag="unreact"):
+class React(Command, frozen=True, tag="react"):
     message_id: Id
     channel_id: Id
     code: Code
 
 
-class Read(Command, tag="read"):
+class Unreact(Command, frozen=True, tag="unreact"):
+    message_id: Id
+    channel_id: Id
+    code: Code
+
+
+class Read(Command, frozen=True, tag="read"):
     channel_id: Id
     seq: Position
 
 
-class Typing(Command, tag="typing"):
+class Typing(Command, frozen=True, tag="typing"):
     channel_id: Id
 
 
-class History(Command, tag="history"):
+class History(Command, frozen=True, tag="history"):
     channel_id: Id
     before: Position | None = None
     after: Position | None = None
     limit: Limit = 50
 
 
-class Sync(Command, tag="sync", rename={"from_": "from"}):
+class Sync(Command, frozen=True, tag="sync", rename={"from_": "from"}):
     channel_id: Id
     from_: Position
     epoch: str | None = None
 
 
-class Presence(Command, tag="presence"):
+class Presence(Command, frozen=True, tag="presence"):
     status: Literal["online", "away", "invisible"]
 
 
-class Join(Command, tag="join"):
+class Join(Command, frozen=True, tag="join"):
     """Exactly one of `channel_id` and `join_code` is given."""
 
     channel_id: Id | None = None
@@ -121,19 +121,19 @@ class Join(Command, tag="join"):
             raise ValueError("Give either channel_id or join_code - at `$.channel_id`")
 
 
-class Leave(Command, tag="leave"):
+class Leave(Command, frozen=True, tag="leave"):
     channel_id: Id
 
 
-class Cancel(Command, tag="cancel"):
+class Cancel(Command, frozen=True, tag="cancel"):
     stream_id: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
-class Auth(Command, tag="auth"):
+class Auth(Command, frozen=True, tag="auth"):
     token: str
 
 
-class Ping(Command, tag="ping"):
+class Ping(Command, frozen=True, tag="ping"):
     t: Whole | Real | None = None
 
 

@@ -38,7 +38,7 @@ class Limits(Struct, frozen=True):
     unsent_bytes: int
 
 
-class Ready(Event, kw_only=True, tag="ready"):
+class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     connection_id: str
     epoch: str
     user: PublicProfile
@@ -47,7 +47,7 @@ class Ready(Event, kw_only=True, tag="ready"):
     limits: Limits
 
 
-class SyncPage(Event, kw_only=True, tag="sync", rename={"from_": "from"}):
+class SyncPage(Event, frozen=True, kw_only=True, tag="sync", rename={"from_": "from"}):
     """Every row of a channel that changed after `from_` and up to `to`, as it is now, by its last change."""
 
     reply_to: str | UnsetType = UNSET
@@ -60,14 +60,14 @@ class SyncPage(Event, kw_only=True, tag="sync", rename={"from_": "from"}):
     more: bool = False
 
 
-class Reset(Event, kw_only=True, tag="reset"):
+class Reset(Event, frozen=True, kw_only=True, tag="reset"):
     """The client's cursor is from another life of the database: forget the channel and start from 0."""
 
     reply_to: str | UnsetType = UNSET
     channel_id: ChannelId
 
 
-class Ack(Event, kw_only=True, tag="ack", omit_defaults=True):
+class Ack(Event, frozen=True, kw_only=True, tag="ack", omit_defaults=True):
     """The command is done, and what it changed is on disk."""
 
     reply_to: str | UnsetType = UNSET
@@ -78,7 +78,7 @@ class Ack(Event, kw_only=True, tag="ack", omit_defaults=True):
     duplicate: bool | UnsetType = UNSET
 
 
-class ErrorEvent(Event, kw_only=True, tag="error"):
+class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
     reply_to: str | UnsetType = UNSET
     code: Code
     message: str
@@ -87,12 +87,12 @@ class ErrorEvent(Event, kw_only=True, tag="error"):
     field: str | UnsetType = UNSET
 
 
-class Pong(Event, kw_only=True, tag="pong"):
+class Pong(Event, frozen=True, kw_only=True, tag="pong"):
     reply_to: str | UnsetType = UNSET
     t: int | float | None = None
 
 
-class HistoryPage(Event, kw_only=True, tag="history"):
+class HistoryPage(Event, frozen=True, kw_only=True, tag="history"):
     """Newest first; with `after`, oldest first."""
 
     reply_to: str | UnsetType = UNSET
@@ -101,27 +101,27 @@ class HistoryPage(Event, kw_only=True, tag="history"):
     more: bool
 
 
-class Sequenced(Event, kw_only=True):
+class Sequenced(Event, frozen=True, kw_only=True):
     """Base of the events that take a channel's next `seq`."""
 
     channel_id: ChannelId
     seq: Seq
 
 
-class NewMessage(Sequenced, kw_only=True, tag="new_message"):
+class NewMessage(Sequenced, frozen=True, kw_only=True, tag="new_message"):
     message: Message
 
 
-class MessageUpdate(Sequenced, kw_only=True, tag="message_update"):
+class MessageUpdate(Sequenced, frozen=True, kw_only=True, tag="message_update"):
     message: Message
 
 
-class MessageDelete(Sequenced, kw_only=True, tag="message_delete"):
+class MessageDelete(Sequenced, frozen=True, kw_only=True, tag="message_delete"):
     message_id: MessageId
     deleted_at: datetime
 
 
-class ReactionUpdate(Sequenced, kw_only=True, tag="reaction_update"):
+class ReactionUpdate(Sequenced, frozen=True, kw_only=True, tag="reaction_update"):
     """`count` is how many now react with `code`, this change included."""
 
     message_id: MessageId
@@ -131,72 +131,72 @@ class ReactionUpdate(Sequenced, kw_only=True, tag="reaction_update"):
     count: int
 
 
-class MemberJoined(Sequenced, kw_only=True, tag="member_joined"):
+class MemberJoined(Sequenced, frozen=True, kw_only=True, tag="member_joined"):
     user: PublicProfile
     role: Role
 
 
-class MemberLeft(Sequenced, kw_only=True, tag="member_left"):
+class MemberLeft(Sequenced, frozen=True, kw_only=True, tag="member_left"):
     """`removed_by` is None for somebody who left by themselves."""
 
     user_id: UserId
     removed_by: UserId | None
 
 
-class RoleUpdated(Sequenced, kw_only=True, tag="role_updated"):
+class RoleUpdated(Sequenced, frozen=True, kw_only=True, tag="role_updated"):
     user_id: UserId
     role: Role
 
 
-class ChannelUpdate(Sequenced, kw_only=True, tag="channel_update"):
+class ChannelUpdate(Sequenced, frozen=True, kw_only=True, tag="channel_update"):
     channel: ChannelInfo
 
 
-class PrivacyUpdated(Sequenced, kw_only=True, tag="privacy_updated"):
+class PrivacyUpdated(Sequenced, frozen=True, kw_only=True, tag="privacy_updated"):
     channel: ChannelInfo
 
 
-class ChannelAdded(Event, kw_only=True, tag="channel_added"):
+class ChannelAdded(Event, frozen=True, kw_only=True, tag="channel_added"):
     """The viewer is now a member; `channel.last_seq` is the cursor to start from."""
 
     channel: Channel
 
 
-class ChannelRemoved(Event, kw_only=True, tag="channel_removed"):
+class ChannelRemoved(Event, frozen=True, kw_only=True, tag="channel_removed"):
     channel_id: ChannelId
     reason: Literal["left", "removed", "deleted", "not_visible"]
 
 
-class ReadMarker(Event, kw_only=True, tag="read"):
+class ReadMarker(Event, frozen=True, kw_only=True, tag="read"):
     channel_id: ChannelId
     user_id: UserId
     read_seq: Seq
 
 
-class TypingEvent(Event, kw_only=True, tag="typing"):
+class TypingEvent(Event, frozen=True, kw_only=True, tag="typing"):
     channel_id: ChannelId
     user_id: UserId
 
 
-class PresenceEvent(Event, kw_only=True, tag="presence"):
+class PresenceEvent(Event, frozen=True, kw_only=True, tag="presence"):
     user_id: UserId
     status: Status
     last_active_at: datetime | None
 
 
-class UserUpdate(Event, kw_only=True, tag="user_update"):
+class UserUpdate(Event, frozen=True, kw_only=True, tag="user_update"):
     user: PublicProfile
 
 
-class ReportUpdate(Event, kw_only=True, tag="report_update"):
+class ReportUpdate(Event, frozen=True, kw_only=True, tag="report_update"):
     report: Report
 
 
-class SessionEnded(Event, kw_only=True, tag="session_ended"):
+class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
     reason: Literal["logged_out", "revoked", "token_reused", "password_changed", "disabled", "deleted"]
 
 
-class AgentDelta(Event, kw_only=True, tag="agent_delta"):
+class AgentDelta(Event, frozen=True, kw_only=True, tag="agent_delta"):
     """Text of an agent's running answer; `offset` in characters from its beginning."""
 
     stream_id: str
@@ -208,11 +208,11 @@ class AgentDelta(Event, kw_only=True, tag="agent_delta"):
     done: bool
 
 
-class Lagging(Event, kw_only=True, tag="lagging"):
+class Lagging(Event, frozen=True, kw_only=True, tag="lagging"):
     """The reader was too slow and events were left out; a fresh `ready` and `sync` follow."""
 
 
-class GoingAway(Event, kw_only=True, tag="going_away"):
+class GoingAway(Event, frozen=True, kw_only=True, tag="going_away"):
     """The server is shutting down: reconnect after a random part of `retry_after_ms`."""
 
     retry_after_ms: int

@@ -1,0 +1,139 @@
+"""An actor, its mailbox and its turns.
+
+Mail schedules one turn if none is scheduled; the turn takes everything that has arrived. Because a turn never
+awaits, it is atomic: an actor's state needs no lock, and load turns into bigger batches by itself.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from protocol.errors import Code, Refusal
+
+BROKEN = Refusal(Code.INTERNAL, "Something went wrong here. Try again.", retry_after_ms=1000)
+
+
+class Actor:
+    """Base of all actors. `cell` is set before the first mail."""
+
+    __slots__ = ("cell",)
+
+    cell: "Cell"
+
+    def receive(self, mail: Any) -> None:
+        """Handle one piece of mail. It must not block and cannot await; waiting is done by `cell.run`."""
+        raise NotImplementedError
+
+    def end_turn(self) -> None:
+        """All mail of this turn was received."""
+
+    def abandon(self, refusal: Refusal) -> None:
+        """This activation ends: answer everybody who is still waiting with `refusal`."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing would be lost if this activation ended now."""
+        return True
+
+
+class Host(Protocol):
+    """What a cell needs of the system that it lives in."""
+
+    def schedule(self, turn: Callable[[], None]) -> None: ...
+
+    def run(self, name: str, work: Coroutine[Any, Any, Any], done: Callable[[Any], None]) -> None: ...
+
+    def failed(self, cell: "Cell", mail: Any, error: Exception) -> None: ...
+
+    def end(self, cell: "Cell") -> None: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Cell:
+    """One activation of an actor: its mailbox, and whether a turn is coming."""
+
+    __slots__ = (
+        "_host",
+        "_is_scheduled",
+        "_mailbox",
+        "_max_mail",
+        "actor",
+        "is_alive",
+        "last_turn_s",
+        "name",
+    )
+
+    def __init__(self, name: str, actor: Actor, host: Host, max_mail: int) -> None:
+        self.name = name
+        self.actor = actor
+        self.is_alive = True
+        self.last_turn_s = host.monotonic()
+        self._host = host
+        self._max_mail = max_mail
+        self._mailbox: list[Any] = []
+        self._is_scheduled = False
+        actor.cell = self
+
+    def offer(self, mail: Any) -> bool:
+        """Put client mail in the mailbox; False when it is full, so that the sender can say so at once."""
+        if len(self._mailbox) >= self._max_mail:
+            return False
+        self.put(mail)
+        return True
+
+    def put(self, mail: Any) -> None:
+        """Put mail that is never refused: results of what the actor itself started, and revocations."""
+        if not self.is_alive:
+            return
+        self._mailbox.append(mail)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._host.schedule(self._turn)
+
+    def run(self, work: Coroutine[Any, Any, Any], wrap: Callable[[Any], Any]) -> None:
+        """Wait for something outside of turns; its result, or its exception, comes back as `wrap(result)`."""
+        self._host.run(self.name, work, lambda result: self.put(wrap(result)))
+
+    def end(self) -> None:
+        """End this activation: whoever waits was answered, and the next mail starts a fresh one."""
+        self._host.end(self)
+
+    def take_mail(self) -> list[Any]:
+        mail, self._mailbox = self._mailbox, []
+        return mail
+
+    @property
+    def is_quiet(self) -> bool:
+        return not self._mailbox and self.actor.is_idle
+
+    def _turn(self) -> None:
+        self._is_scheduled = False
+        self.last_turn_s = self._host.monotonic()
+        receive = self.actor.receive
+        mailbox = self.take_mail()
+        for position, mail in enumerate(mailbox):
+            if not self.is_alive:
+                refuse(mailbox[position:], BROKEN)
+                return
+            try:
+                receive(mail)
+            except Exception as error:
+                refuse(mailbox[position:], BROKEN)
+                self._host.failed(self, mail, error)
+                return
+        self._finish(mailbox)
+
+    def _finish(self, mailbox: list[Any]) -> None:
+        try:
+            if self.is_alive:
+                self.actor.end_turn()
+        except Exception as error:
+            self._host.failed(self, mailbox[-1], error)
+
+
+def refuse(mailbox: list[Any], refusal: Refusal) -> None:
+    """Answer every asker in a mailbox that nobody will read any more."""
+    for mail in mailbox:
+        answer = getattr(mail, "answer", None)
+        if answer is not None:
+            answer(refusal)

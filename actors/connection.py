@@ -1,0 +1,44 @@
+"""What fan-out needs of a connected client, whatever it is connected by."""
+
+from typing import Any, Protocol
+
+from protocol.codec import Codec
+from protocol.ids import ChannelId, SessionId, UserId
+
+
+class Connection(Protocol):
+    """One open socket of a user.
+
+    It is *live* once its `ready` is written and until it falls behind: only then do events go to it. While it
+    is not, whatever it misses is made good by the next `ready` and the catch-up behind it.
+    """
+
+    user_id: UserId
+    session_id: SessionId | None
+    codec: Codec
+    is_live: bool
+    is_stale: bool
+    """Whether its user's channels changed while it was not live, so that a `ready` being prepared is old."""
+    channels: dict[ChannelId, None]
+    """The channels whose audience it is in."""
+
+    def write(self, frames: bytes) -> None:
+        """Append to what this tick sends; joined and written once. Ignored once the connection is closed."""
+        ...
+
+    async def drained(self) -> bool:
+        """Wait until the reader has taken most of what was written; False when the connection is gone."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why and close, after what was written before."""
+        ...
+
+    def accept(self, ready: Any) -> None:
+        """`ready` is about to be written: from here on the connection is live."""
+        ...
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the reader is behind, so that ephemeral events are not for it."""
+        ...

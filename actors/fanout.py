@@ -1,0 +1,164 @@
+"""Fan-out: who hears what, and each batch encoded once, joined and written once to every socket.
+
+The tables outlive the activations of channel actors: a channel that restarts finds its audience, and how far
+that audience has heard, where it was. Next on a message's path: `server/socket.py` writes to the transport.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from actors.connection import Connection
+from protocol.codec import Codec
+from protocol.events import AnyEvent
+from protocol.ids import ChannelId, Seq, UserId
+
+EPHEMERAL_MAX_AUDIENCE = 200
+"""Typing and presence are not shown in channels with more sockets than this: their cost is quadratic."""
+
+
+class Audience:
+    """The live sockets of one channel by codec, and the last `seq` that all of them were given."""
+
+    __slots__ = ("by_codec", "position")
+
+    def __init__(self, position: Seq) -> None:
+        self.position = position
+        self.by_codec: dict[Codec, dict[Connection, None]] = {}
+
+    def __contains__(self, connection: Connection) -> bool:
+        return connection in self.by_codec.get(connection.codec, ())
+
+    def __len__(self) -> int:
+        return sum(len(connections) for connections in self.by_codec.values())
+
+    def connections(self) -> list[Connection]:
+        return [connection for group in self.by_codec.values() for connection in group]
+
+
+class Encoded:
+    """An event sequence in whatever codecs its recipients turn out to need."""
+
+    __slots__ = ("_by_codec", "_events")
+
+    def __init__(self, events: Sequence[AnyEvent]) -> None:
+        self._events = events
+        self._by_codec: dict[Codec, bytes] = {}
+
+    def frames(self, codec: Codec) -> bytes:
+        frames = self._by_codec.get(codec)
+        if frames is None:
+            frames = self._by_codec[codec] = codec.frames(self._events)
+        return frames
+
+
+class Fanout:
+    """The tables of subscribers: channel to sockets, user to sockets."""
+
+    def __init__(self) -> None:
+        self._audiences: dict[ChannelId, Audience] = {}
+        self._users: dict[UserId, tuple[Connection, ...]] = {}
+
+    # Connections of a user.
+
+    def register(self, connection: Connection) -> None:
+        """From now on what happens to the user finds this connection, or marks it stale while not live."""
+        self._users[connection.user_id] = (*self._users.get(connection.user_id, ()), connection)
+
+    def unregister(self, connection: Connection) -> None:
+        self.unsubscribe_all(connection)
+        left = tuple(c for c in self._users.get(connection.user_id, ()) if c is not connection)
+        if left:
+            self._users[connection.user_id] = left
+        else:
+            self._users.pop(connection.user_id, None)
+
+    def connections_of(self, user_id: UserId) -> tuple[Connection, ...]:
+        return self._users.get(user_id, ())
+
+    def tell_user(self, user_id: UserId, event: AnyEvent) -> None:
+        """A personal event for every live connection of a user."""
+        encoded = Encoded((event,))
+        for connection in self.connections_of(user_id):
+            if connection.is_live:
+                connection.write(encoded.frames(connection.codec))
+
+    # Channels.
+
+    def position(self, channel_id: ChannelId) -> Seq | None:
+        """How far the channel's audience has heard; None while nothing of the channel is in memory."""
+        audience = self._audiences.get(channel_id)
+        return None if audience is None else audience.position
+
+    def audience(self, channel_id: ChannelId) -> list[Connection]:
+        audience = self._audiences.get(channel_id)
+        return [] if audience is None else audience.connections()
+
+    def open(self, channel_id: ChannelId, last_seq: Seq) -> list[Connection]:
+        """The channel's actor has loaded at `last_seq`: those of its audience who have not heard so far.
+
+        They are taken out of the audience, to be caught up from the position that they stood at.
+        """
+        audience = self._audiences.setdefault(channel_id, Audience(last_seq))
+        if audience.position >= last_seq:
+            return []
+        behind = audience.connections()
+        for connection in behind:
+            self._drop(channel_id, audience, connection)
+        audience.position = last_seq
+        return behind
+
+    def close(self, channel_id: ChannelId) -> None:
+        """The channel's actor sleeps; its table stays as long as somebody is in it."""
+        audience = self._audiences.get(channel_id)
+        if audience is not None and not len(audience):
+            del self._audiences[channel_id]
+
+    def subscribe(self, channel_id: ChannelId, connection: Connection, position: Seq) -> None:
+        """Every event of the channel after `position` goes to this connection."""
+        audience = self._audiences.setdefault(channel_id, Audience(position))
+        audience.by_codec.setdefault(connection.codec, {})[connection] = None
+        connection.channels[channel_id] = None
+
+    def is_subscribed(self, channel_id: ChannelId, connection: Connection) -> bool:
+        return channel_id in connection.channels
+
+    def unsubscribe(self, channel_id: ChannelId, connection: Connection) -> None:
+        audience = self._audiences.get(channel_id)
+        if audience is not None and channel_id in connection.channels:
+            self._drop(channel_id, audience, connection)
+
+    def unsubscribe_all(self, connection: Connection) -> dict[ChannelId, Seq]:
+        """Take a connection out of every audience; how far it had heard in each."""
+        positions = {}
+        for channel_id in list(connection.channels):
+            audience = self._audiences[channel_id]
+            positions[channel_id] = audience.position
+            self._drop(channel_id, audience, connection)
+        return positions
+
+    def deliver(self, channel_id: ChannelId, events: Sequence[AnyEvent], last_seq: Seq) -> None:
+        """Committed events for the channel's whole audience, which afterwards stands at `last_seq`."""
+        audience = self._audiences.setdefault(channel_id, Audience(last_seq))
+        for codec, connections in audience.by_codec.items():
+            if connections:
+                frames = codec.frames(events)
+                for connection in connections:
+                    connection.write(frames)
+        audience.position = last_seq
+
+    def tell_channels(
+        self, channel_ids: Iterable[ChannelId], event: AnyEvent, *, except_user: UserId | None = None
+    ) -> None:
+        """An ephemeral event, once for everybody in these channels who keeps up; crowds are left out."""
+        encoded = Encoded((event,))
+        told: dict[Connection, None] = {}
+        for channel_id in channel_ids:
+            audience = self._audiences.get(channel_id)
+            if audience is not None and len(audience) <= EPHEMERAL_MAX_AUDIENCE:
+                told.update(dict.fromkeys(audience.connections()))
+        for connection in told:
+            if connection.user_id != except_user and not connection.is_congested:
+                connection.write(encoded.frames(connection.codec))
+
+    def _drop(self, channel_id: ChannelId, audience: Audience, connection: Connection) -> None:
+        del audience.by_codec[connection.codec][connection]
+        del connection.channels[channel_id]

@@ -1,0 +1,144 @@
+"""The journal: gathers the facts of all channels into one commit after another.
+
+One commit at a time; whatever arrives meanwhile goes into the next. Alone, a part commits at once; under load
+hundreds share one fsync. Next on a message's path: `storage/messages.py` writes the commit, then the channel
+hears of it in `actors/channel.py`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from typing_extensions import override
+
+from actors.actor import Actor
+from actors.ports import Commits
+from protocol.errors import Refusal
+from protocol.facts import Failed, Fenced, MessagePosted, Part, PartResult, Written
+from protocol.ids import ChannelId
+
+log = logging.getLogger("parley")
+
+COMMIT_MAX_FACTS = 2_000
+WAITING_MAX_FACTS = 100_000
+
+
+class Submission(Struct, frozen=True):
+    """One part of one activation of a channel; `owner` is that activation, `done` hears the result."""
+
+    part: Part
+    owner: object
+    done: Callable[[PartResult], None]
+
+
+class Committed(Struct, frozen=True):
+    """What became of the commit that was under way: results by part, or the exception that ended it."""
+
+    results: Any
+
+
+class Journal(Actor):
+    """Owns the facts that wait for the next commit."""
+
+    def __init__(self, store: Commits) -> None:
+        self._store = store
+        self._waiting: list[Submission] = []
+        self._waiting_facts = 0
+        self._committing: list[list[Submission]] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that new commands should be refused."""
+        return self._waiting_facts >= WAITING_MAX_FACTS
+
+    @property
+    @override
+    def is_idle(self) -> bool:
+        return self._committing is None and not self._waiting
+
+    @override
+    def receive(self, mail: Any) -> None:
+        if isinstance(mail, Submission):
+            self._waiting.append(mail)
+            self._waiting_facts += len(mail.part.facts)
+        else:
+            self._finish(mail.results)
+
+    @override
+    def end_turn(self) -> None:
+        if self._committing is None and self._waiting:
+            self._committing = self._next_commit()
+            parts = [merge([submission.part for submission in chain]) for chain in self._committing]
+            self.cell.run(self._store.commit(parts), Committed)
+
+    @override
+    def abandon(self, refusal: Refusal) -> None:
+        waiting, self._waiting = self._waiting, []
+        for submission in waiting:
+            submission.done(Failed(refusal.code))
+
+    def _next_commit(self) -> list[list[Submission]]:
+        """Chain each channel's waiting parts; what does not follow on its predecessor waits for its fate."""
+        chains: dict[ChannelId, list[Submission]] = {}
+        left: list[Submission] = []
+        facts = 0
+        for submission in self._waiting:
+            chain = chains.get(submission.part.channel_id)
+            if facts >= COMMIT_MAX_FACTS or (chain is not None and not follows(chain[-1], submission)):
+                left.append(submission)
+                continue
+            facts += len(submission.part.facts)
+            if chain is None:
+                chains[submission.part.channel_id] = [submission]
+            else:
+                chain.append(submission)
+        self._waiting = left
+        self._waiting_facts -= facts
+        return list(chains.values())
+
+    def _finish(self, results: Sequence[PartResult] | Exception) -> None:
+        chains, self._committing = self._committing or [], None
+        if isinstance(results, Exception):
+            log.error("a commit failed: %s", type(results).__name__, exc_info=results)
+            results = [Failed(type(results).__name__)] * len(chains)
+        for chain, result in zip(chains, results, strict=True):
+            if isinstance(result, Written):
+                share_out(chain, result)
+            else:
+                self._fail(chain, result)
+
+    def _fail(self, chain: list[Submission], result: PartResult) -> None:
+        """Nothing that was decided behind a failed part may be written: drop it here, before it could."""
+        owners = {id(submission.owner) for submission in chain}
+        dropped = [submission for submission in self._waiting if id(submission.owner) in owners]
+        self._waiting = [submission for submission in self._waiting if id(submission.owner) not in owners]
+        self._waiting_facts -= sum(len(submission.part.facts) for submission in dropped)
+        for submission in chain:
+            submission.done(result)
+        for submission in dropped:
+            submission.done(Fenced())
+
+
+def follows(earlier: Submission, later: Submission) -> bool:
+    return earlier.owner is later.owner and earlier.part.last_seq == later.part.expected
+
+
+def merge(parts: list[Part]) -> Part:
+    """Parts of one channel that follow on each other, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    facts = tuple(fact for part in parts for fact in part.facts)
+    return Part(parts[0].channel_id, parts[0].expected, parts[-1].last_seq, facts)
+
+
+def share_out(chain: list[Submission], written: Written) -> None:
+    """Give each submission the ids of its own messages."""
+    if len(chain) == 1:
+        chain[0].done(written)
+        return
+    start = 0
+    for submission in chain:
+        end = start + sum(isinstance(fact, MessagePosted) for fact in submission.part.facts)
+        submission.done(Written(written.message_ids[start:end]))
+        start = end

@@ -1,0 +1,306 @@
+"""A loaded channel: decides what is asked, has it committed, answers, and tells everybody.
+
+The order is authorise, decide, commit, acknowledge, fan out; nobody sees what is not committed. Next on a
+message's path: `journal.py`, and after the commit `announce.py`.
+"""
+
+import logging
+from typing import Any
+
+from msgspec import Struct
+
+from actors.actor import Cell
+from actors.announce import Announcement, Shown
+from actors.channel_commands import (
+    Ask,
+    ChangeChannel,
+    Done,
+    OnMessage,
+    PostMessage,
+    Resume,
+    ShowTyping,
+)
+from actors.channel_reads import READS, ReadDone, Reads
+from actors.channel_state import ChannelState, may_read, restore
+from actors.fanout import Fanout
+from actors.journal import Journal, Submission
+from actors.known_messages import KnownMessages
+from actors.outcomes import done, repeated, shown_facts
+from actors.permissions import NO_MESSAGE
+from actors.pipeline import Batch, Decided, Pipeline
+from actors.ports import Channels, Clock
+from actors.recent import Recent
+from actors.system import OVERLOADED, System
+from protocol.errors import Code, Refusal
+from protocol.events import ReadMarker, TypingEvent
+from protocol.facts import (
+    ChannelSnapshot,
+    MarkerMoved,
+    MessagePosted,
+    PartResult,
+    Repeats,
+    Taken,
+    Written,
+)
+from protocol.ids import MessageId, Seq, UserId
+from protocol.resources import Message
+
+__all__ = ["Fetched", "OpenChannel", "PartDone", "ReadDone", "Surroundings"]
+
+log = logging.getLogger("parley")
+
+IN_FLIGHT_MAX = 10_000
+TYPING_EVERY_S = 3.0
+CREATION_SEQ = 1
+
+LOST = Refusal(Code.UNAVAILABLE, "The change could not be stored now. Try again.", retry_after_ms=500)
+NAME_TAKEN = Refusal(Code.TAKEN, "Another channel has this name.", field="name")
+NO_PARENT = Refusal(Code.INVALID, "There is no such message in this channel to reply to.", field="parent_id")
+
+
+class Surroundings(Struct, frozen=True):
+    """What every channel actor of the process works with."""
+
+    system: System
+    store: Channels
+    journal: Journal
+    fanout: Fanout
+    clock: Clock
+
+
+class PartDone(Struct, frozen=True):
+    """What became of a batch."""
+
+    batch: Batch
+    result: PartResult
+
+
+class Fetched(Struct, frozen=True):
+    """The older message that a command is about; empty when there is none, or an exception."""
+
+    message_id: MessageId
+    result: list[Message] | Exception
+
+
+class Behind(Struct, frozen=True):
+    """These sockets have heard this channel up to `position` only and are no longer in its audience."""
+
+    connection: Any
+    cursors: dict[Any, Seq]
+
+
+class OpenChannel:
+    """One channel in memory, from its loading to the end of its activation."""
+
+    __slots__ = (
+        "_around",
+        "_cell",
+        "_fetching",
+        "_id",
+        "_known",
+        "_pipeline",
+        "_recent",
+        "_typed_at_s",
+        "reads",
+    )
+
+    def __init__(self, cell: Cell, around: Surroundings, snapshot: ChannelSnapshot) -> None:
+        state = restore(snapshot)
+        self._id = state.base.id
+        self._cell = cell
+        self._around = around
+        self._pipeline = Pipeline(state)
+        self._recent = Recent(state.last_seq)
+        self._known = KnownMessages(self._recent, state)
+        self._fetching: dict[MessageId, list[Ask]] = {}
+        self._typed_at_s: dict[UserId, float] = {}
+        self.reads = Reads(cell, around.store, around.fanout, self._pipeline, self._recent, self._known)
+        position = around.fanout.position(self._id)
+        for connection in around.fanout.open(self._id, state.last_seq):
+            behind = Behind(connection, {self._id: position or Seq(0)})
+            around.system.put(("user", connection.user_id), behind)
+
+    @property
+    def is_idle(self) -> bool:
+        return self._pipeline.is_empty and not self._fetching
+
+    # Commands.
+
+    def handle(self, ask: Ask) -> None:
+        command = ask.command
+        if isinstance(command, READS):
+            self.reads.handle(ask)
+        elif isinstance(command, ShowTyping):
+            self._show_typing(ask)
+        elif self._pipeline.depth >= IN_FLIGHT_MAX or self._around.journal.is_full:
+            ask.answer(OVERLOADED)
+        elif isinstance(command, PostMessage):
+            self._post(ask, command)
+        elif isinstance(command, OnMessage):
+            self._on_message(ask, command.message_id)
+        else:
+            self._decide(ask, None)
+
+    def _post(self, ask: Ask, command: PostMessage) -> None:
+        if command.nonce is not None:
+            earlier = self._recent.by_nonce(ask.by.user_id, command.nonce)
+            if earlier is not None:
+                ask.answer(repeated(self._known.view(earlier)))
+                return
+            if self._pipeline.join_repeat(ask):
+                return
+        if command.parent_id is not None and self._known.get(command.parent_id) is None:
+            self._fetch(ask, command.parent_id)
+            return
+        self._decide(ask, None)
+
+    def _on_message(self, ask: Ask, message_id: MessageId) -> None:
+        message = self._pipeline.drafts.get(message_id) or self._known.get(message_id)
+        if message is None:
+            self._fetch(ask, message_id)
+        else:
+            self._decide(ask, message)
+
+    def _decide(self, ask: Ask, message: Message | None) -> None:
+        refusal = self._pipeline.decide(ask, self._around.clock.now(), message)
+        if refusal is not None:
+            ask.answer(refusal)
+
+    def _show_typing(self, ask: Ask) -> None:
+        refusal = may_read(self._pipeline.committed, ask.by)
+        user_id, now_s = ask.by.user_id, self._around.clock.monotonic()
+        if refusal is None and now_s - self._typed_at_s.get(user_id, -TYPING_EVERY_S) >= TYPING_EVERY_S:
+            self._typed_at_s[user_id] = now_s
+            event = TypingEvent(channel_id=self._id, user_id=user_id)
+            self._around.fanout.tell_channels((self._id,), event, except_user=user_id)
+        ask.answer(refusal or Done(channel_id=self._id, seq=self._pipeline.committed.last_seq))
+
+    # Older messages.
+
+    def _fetch(self, ask: Ask, message_id: MessageId) -> None:
+        """Wait for a message that is not in memory; nobody changes it meanwhile, for they wait as well."""
+        refusal = may_read(self._pipeline.decided, ask.by)
+        if refusal is not None:
+            ask.answer(refusal)
+        elif message_id in self._fetching:
+            self._fetching[message_id].append(ask)
+        else:
+            self._fetching[message_id] = [ask]
+            work = self._around.store.load_messages(self._id, [message_id])
+            self._cell.run(work, lambda result: Fetched(message_id, result))
+
+    def fetched(self, mail: Fetched) -> None:
+        asks = self._fetching.pop(mail.message_id, [])
+        if isinstance(mail.result, Exception):
+            refuse_all(asks, LOST)
+        elif mail.result:
+            self._known.keep(mail.result[0])
+            for ask in asks:
+                self.handle(ask)
+        else:
+            for ask in asks:
+                ask.answer(NO_PARENT if isinstance(ask.command, PostMessage) else NO_MESSAGE)
+
+    # Commits.
+
+    def end_turn(self) -> None:
+        batch = self._pipeline.close_batch()
+        if batch is None:
+            if self._pipeline.nothing_in_flight:
+                for decided in self._pipeline.take_open():
+                    self._answer(decided, self._pipeline.committed, ())
+            return
+        cell = self._cell
+        submission = Submission(batch.part, self, lambda result: cell.put(PartDone(batch, result)))
+        self._around.journal.cell.put(submission)
+
+    def part_done(self, mail: PartDone) -> None:
+        """The answer of the database: on disk, or why not; results of parts given up before are ignored."""
+        if not self._pipeline.is_next(mail.batch):
+            return
+        match mail.result:
+            case Written():
+                self._committed(mail.batch, mail.result)
+            case Repeats():
+                self._decide_again(mail.result)
+            case Taken():
+                self._decide_again(Repeats({}), taken=NAME_TAKEN)
+            case failure:
+                log.warning("channel %d restarts: its part of a commit is %r", self._id, failure)
+                self._restart()
+
+    def _committed(self, batch: Batch, written: Written) -> None:
+        shown = shown_facts(self._id, batch.part.facts, written.message_ids)
+        messages = {item.fact.seq: item.message for item in shown}
+        self._pipeline.commit(batch)
+        for item in shown:
+            self._known.learn(item.fact, item.message)
+        for decided in batch.decided:
+            posted = tuple(messages[fact.seq] for fact in decided.facts if isinstance(fact, MessagePosted))
+            self._answer(decided, batch.after, posted)
+        self._announce(batch, shown)
+        self.reads.retry_waiting()
+        if batch.after.is_closed:
+            self._cell.end()
+
+    def _answer(self, decided: Decided, state: ChannelState, posted: tuple[Message | None, ...]) -> None:
+        message = posted[0] if posted else self._about(decided.ask)
+        answer = done(state, decided, message)
+        decided.ask.answer(answer)
+        for ask in self._pipeline.repeats_of(decided.ask):
+            ask.answer(repeated(message) if message is not None else answer)
+
+    def _about(self, ask: Ask) -> Message | None:
+        command = ask.command
+        return self._known.get(command.message_id) if isinstance(command, OnMessage) else None
+
+    def _announce(self, batch: Batch, shown: list[Shown]) -> None:
+        announcement = Announcement(self._around.fanout, batch.before, batch.after)
+        if batch.before.is_direct and batch.before.last_seq <= CREATION_SEQ:
+            announcement.admit_both(batch.before.last_seq)
+        announcement.make(shown)
+        for fact in batch.part.facts:
+            if isinstance(fact, MarkerMoved):
+                self._show_marker(batch.after, fact)
+
+    def _show_marker(self, state: ChannelState, fact: MarkerMoved) -> None:
+        """To the reader's own devices, and in direct channels to the other side."""
+        if not self._known.mark_read(fact.user_id, fact.read_seq):
+            return
+        event = ReadMarker(channel_id=self._id, user_id=fact.user_id, read_seq=fact.read_seq)
+        self._around.fanout.tell_user(fact.user_id, event)
+        peer_id = state.peer_of(fact.user_id)
+        if peer_id is not None:
+            self._around.fanout.tell_user(peer_id, event)
+
+    def _decide_again(self, repeats: Repeats, taken: Refusal | None = None) -> None:
+        """Answer what cannot be written as it was decided; decide the rest again, in order."""
+        for ask in self._pipeline.rewind():
+            command = ask.command
+            nonce = command.nonce if isinstance(command, PostMessage) else None
+            first = repeats.messages.get((ask.by.user_id, nonce)) if nonce is not None else None
+            if first is not None:
+                ask.answer(repeated(first))
+            elif taken is not None and isinstance(command, ChangeChannel):
+                ask.answer(taken)
+            else:
+                self.handle(ask)
+
+    def _restart(self) -> None:
+        """End this activation: its askers try again, and what was committed is read from storage."""
+        self.abandon(LOST)
+        self._cell.end()
+        if self._around.fanout.audience(self._id):
+            self._around.system.wake(("channel", self._id))
+
+    def abandon(self, refusal: Refusal) -> None:
+        fetching, self._fetching = self._fetching, {}
+        refuse_all(self._pipeline.rewind(), refusal)
+        refuse_all([ask for asks in fetching.values() for ask in asks], refusal)
+        refuse_all(self.reads.take_waiting(), refusal)
+        self._around.fanout.close(self._id)
+
+
+def refuse_all(asks: list[Ask] | list[Ask | Resume], refusal: Refusal) -> None:
+    for ask in asks:
+        ask.answer(refusal)

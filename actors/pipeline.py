@@ -1,0 +1,154 @@
+"""What a channel has decided and not yet committed.
+
+The channel goes on deciding while a commit is under way: on the state-to-be, `decided`. What anybody reads is
+`committed`. When a part cannot be written as it was decided, the same commands are decided again.
+"""
+
+from collections import deque
+from datetime import datetime
+
+from msgspec import Struct
+
+from actors.channel_commands import Ask, OnMessage, PostMessage
+from actors.channel_state import DECIDERS, ChannelState, Decision, apply
+from actors.message_state import MESSAGE_DECIDERS
+from protocol.errors import Refusal
+from protocol.facts import AnyFact, MessageDeleted, MessageEdited, Part, ReactionChanged
+from protocol.ids import MessageId, UserId
+from protocol.resources import Message
+
+ABOUT_MESSAGE = (MessageEdited, MessageDeleted, ReactionChanged)
+
+NonceKey = tuple[UserId, str]
+
+
+class Decided(Struct, frozen=True):
+    """A command that will be answered when its facts are on disk; some change nothing and have none."""
+
+    ask: Ask
+    facts: tuple[AnyFact, ...]
+
+
+class Batch:
+    """One part on its way to the database, and the channel before and after it."""
+
+    __slots__ = ("after", "before", "decided", "part")
+
+    def __init__(self, part: Part, decided: list[Decided], before: ChannelState, after: ChannelState) -> None:
+        self.part = part
+        self.decided = decided
+        self.before = before
+        self.after = after
+
+
+class Pipeline:
+    """The facts between deciding and the commit, in order."""
+
+    def __init__(self, state: ChannelState) -> None:
+        self.committed = state
+        self.decided = state
+        self.drafts: dict[MessageId, Message] = {}
+        self._open: list[Decided] = []
+        self._in_flight: deque[Batch] = deque()
+        self._repeats: dict[NonceKey, list[Ask]] = {}
+        self.depth = 0
+
+    @property
+    def nothing_in_flight(self) -> bool:
+        return not self._in_flight
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._in_flight and not self._open
+
+    def decide(self, ask: Ask, now: datetime, message: Message | None = None) -> Refusal | None:
+        """Decide a command; None when it will be answered by its commit."""
+        decision = self._decision(ask, now, message)
+        if isinstance(decision, Refusal):
+            return decision
+        for fact in decision:
+            self.decided = apply(self.decided, fact)
+            if isinstance(fact, ABOUT_MESSAGE):
+                self.drafts[fact.message.id] = fact.message
+        if (key := nonce_key(ask)) is not None:
+            self._repeats[key] = []
+        self._open.append(Decided(ask, tuple(decision)))
+        self.depth += 1
+        return None
+
+    def _decision(self, ask: Ask, now: datetime, message: Message | None) -> Decision:
+        command = ask.command
+        if isinstance(command, OnMessage):
+            assert message is not None  # noqa: S101 - whoever calls has found it
+            return MESSAGE_DECIDERS[type(command)](self.decided, ask.by, command, message, now)
+        return DECIDERS[type(command)](self.decided, ask.by, command, now)
+
+    def join_repeat(self, ask: Ask) -> bool:
+        """Whether the same post is on its way already; then `ask` will be answered with it."""
+        key = nonce_key(ask)
+        if key is None or key not in self._repeats:
+            return False
+        self._repeats[key].append(ask)
+        return True
+
+    def close_batch(self) -> Batch | None:
+        """What this turn decided, as one part; None when there is nothing to write.
+
+        Commands that changed nothing wait for the commit that they were decided behind.
+        """
+        facts = tuple(fact for decided in self._open for fact in decided.facts)
+        if not facts:
+            if self._in_flight:
+                self._in_flight[-1].decided.extend(self._open)
+                self._open = []
+            return None
+        before = self._in_flight[-1].after if self._in_flight else self.committed
+        part = Part(before.base.id, before.last_seq, self.decided.last_seq, facts)
+        batch = Batch(part, self._open, before, self.decided)
+        self._in_flight.append(batch)
+        self._open = []
+        return batch
+
+    def take_open(self) -> list[Decided]:
+        """Commands that changed nothing with nothing on its way: they can be answered now."""
+        opened, self._open = self._open, []
+        self.depth -= len(opened)
+        return opened
+
+    def is_next(self, batch: Batch) -> bool:
+        """Whether `batch` is the one whose result is due; any other was given up before."""
+        return bool(self._in_flight) and self._in_flight[0] is batch
+
+    def commit(self, batch: Batch) -> None:
+        """`batch` is on disk."""
+        self._in_flight.popleft()
+        self.committed = batch.after
+        self.depth -= len(batch.decided)
+        for fact in batch.part.facts:
+            if isinstance(fact, ABOUT_MESSAGE) and self.drafts.get(fact.message.id) is fact.message:
+                del self.drafts[fact.message.id]
+
+    def repeats_of(self, ask: Ask) -> list[Ask]:
+        """Those who sent the same post again while it was on its way."""
+        key = nonce_key(ask)
+        return self._repeats.pop(key, []) if key is not None else []
+
+    def rewind(self) -> list[Ask]:
+        """Give up everything undecided on disk: all commands in their order, to be decided again."""
+        asks = [decided.ask for batch in self._in_flight for decided in batch.decided]
+        asks += [decided.ask for decided in self._open]
+        asks += [ask for repeats in self._repeats.values() for ask in repeats]
+        self._in_flight.clear()
+        self._open.clear()
+        self._repeats.clear()
+        self.drafts.clear()
+        self.decided = self.committed
+        self.depth = 0
+        return asks
+
+
+def nonce_key(ask: Ask) -> NonceKey | None:
+    command = ask.command
+    if isinstance(command, PostMessage) and command.nonce is not None:
+        return ask.by.user_id, command.nonce
+    return None
