@@ -43,8 +43,10 @@ def migrate_sqlite(url: URL) -> None:
     engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=pool.NullPool)
 
     @event.listens_for(engine, "connect")
-    def leave_transactions_to_us(connection: Any, _record: Any) -> None:
+    def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
+        # Kept in the file: only while nobody reads can it be turned on.
+        connection.execute("PRAGMA journal_mode=WAL")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -70,14 +72,15 @@ def print_sql() -> None:
 def run() -> None:
     if context.config.config_file_name is not None:
         fileConfig(context.config.config_file_name, disable_existing_loggers=False)
-    # Alembic cannot compare SQLite's indexes over lower(…) and says so each time.
-    warnings.filterwarnings("ignore", message=".*(functional|expression-based) index.*")
-    if context.is_offline_mode():
-        print_sql()
-    elif (url := database_url()).get_backend_name() == "sqlite":
-        migrate_sqlite(url)
-    else:
-        asyncio.run(migrate_postgresql(url))
+    with warnings.catch_warnings():
+        # Alembic cannot compare SQLite's indexes over lower(…) and says so each time.
+        warnings.filterwarnings("ignore", message=".*(functional|expression-based) index.*")
+        if context.is_offline_mode():
+            print_sql()
+        elif (url := database_url()).get_backend_name() == "sqlite":
+            migrate_sqlite(url)
+        else:
+            asyncio.run(migrate_postgresql(url))
 
 
 run()

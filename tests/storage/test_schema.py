@@ -1,0 +1,124 @@
+"""The schema: up, down and up again, the same as the tables, and printed as SQL."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, inspect, select, text
+
+from storage import schema
+from storage.engine import Database
+from storage.tables import metadata, reactions, server_state
+
+REQUIRED_INDEXES = {
+    "users": {"ix_users_username", "ix_users_email", "ix_users_phone_number"},
+    "roles": {"ix_roles_name"},
+    "user_roles": {"ix_user_roles_user_id", "ix_user_roles_role_id"},
+    "sessions": {"ix_sessions_session_token"},
+    "refresh_tokens": {"ix_refresh_tokens_token"},
+    "messages": {"ix_messages_sender_id", "ix_messages_recipient_id", "ix_messages_conversation_id"},
+}
+
+
+def table_names(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) - {"alembic_version"}
+
+
+def index_names(connection: Connection) -> dict[str, set[str]]:
+    if connection.dialect.name == "sqlite":
+        query = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'"
+    else:
+        query = "SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public'"
+    found: dict[str, set[str]] = {}
+    for table, name in connection.execute(text(query)):
+        found.setdefault(table, set()).add(name)
+    return found
+
+
+async def test_a_database_goes_up_down_and_up_again(empty_database_url: str) -> None:
+    await schema.upgrade(empty_database_url)
+    database = await Database.open(empty_database_url)
+    assert await database.read(table_names) == set(metadata.tables)
+    assert await schema.current(database) == schema.head()
+    await schema.downgrade(empty_database_url)
+    assert await database.read(table_names) == set()
+    assert await schema.current(database) is None
+    assert not await schema.is_current(database)
+    await schema.upgrade(empty_database_url)
+    assert await database.read(table_names) == set(metadata.tables)
+    assert await schema.is_current(database)
+    await database.close()
+
+
+async def test_each_revision_can_be_taken_back_alone(empty_database_url: str) -> None:
+    await schema.upgrade(empty_database_url)
+    database = await Database.open(empty_database_url)
+    for _ in range(4):
+        await schema.downgrade(empty_database_url, "-1")
+    assert await database.read(table_names) == set()
+    for _ in range(4):
+        await schema.upgrade(empty_database_url, "+1")
+    assert await schema.is_current(database)
+    await database.close()
+
+
+async def test_the_tables_and_the_migrations_agree(database_url: str) -> None:
+    # Raises if autogeneration would change anything.
+    await asyncio.to_thread(command.check, schema.alembic_config(database_url))
+
+
+async def test_indexes_of_the_older_schema_keep_their_names(database: Database) -> None:
+    found = await database.read(index_names)
+    for table, names in REQUIRED_INDEXES.items():
+        assert names <= found[table]
+
+
+async def test_two_databases_never_share_an_epoch(empty_database_url: str) -> None:
+    epochs = []
+    for _ in range(2):
+        await schema.upgrade(empty_database_url)
+        epochs.append((await first_state(empty_database_url))["epoch"])
+        await schema.downgrade(empty_database_url)
+    assert len(epochs[0]) == 32
+    assert epochs[0] != epochs[1]
+
+
+async def test_nothing_is_revoked_at_first(database_url: str) -> None:
+    assert (await first_state(database_url))["revocations"] == "0"
+
+
+async def test_system_reactions_are_there_from_the_start(database: Database) -> None:
+    query = select(reactions.c.code).where(reactions.c.is_system)
+    codes = await database.read(lambda connection: set(connection.scalars(query)))
+    assert {"thumbsup", "heart", "joy"} <= codes
+
+
+@pytest.mark.parametrize("url", ["sqlite:///unused.db", "postgresql://unused/unused"])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_the_sql_can_be_printed_without_a_database(url: str, direction: str) -> None:
+    printed = io.StringIO()
+    config = schema.alembic_config(url)
+    config.output_buffer = printed
+    if direction == "up":
+        command.upgrade(config, "head", sql=True)
+    else:
+        command.downgrade(config, "head:base", sql=True)
+    verb = "CREATE TABLE" if direction == "up" else "DROP TABLE"
+    assert all(f"{verb} {table}" in printed.getvalue() for table in metadata.tables)
+    assert not Path("unused.db").exists()
+
+
+async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/deep/er/parley.db"
+    await schema.upgrade(url)
+    assert (tmp_path / "deep" / "er" / "parley.db").exists()
+
+
+async def first_state(url: str) -> dict[str, str]:
+    database = await Database.open(url)
+    query = select(server_state.c.key, server_state.c.value)
+    state = await database.read(lambda connection: {row.key: row.value for row in connection.execute(query)})
+    await database.close()
+    return state
