@@ -1,0 +1,50 @@
+"""Where a request comes from: the peer, or what trusted proxies say of it."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+UNKNOWN = "unknown"
+
+
+def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
+    """The client's address, as text.
+
+    `X-Forwarded-For` grows to the right, so it is read from there, hop by hop, for as long as who vouches for
+    a hop is trusted. What an untrusted peer claims counts for nothing.
+    """
+    address = _parse(peer)
+    if address is None:
+        return UNKNOWN
+    for hop in reversed((forwarded_for or "").split(",")):
+        if not _is_in(address, trusted):
+            break
+        claimed = _parse(hop.strip())
+        if claimed is None:
+            break
+        address = claimed
+    return str(address)
+
+
+def throttle_key(address: str) -> str:
+    """What to count uses by: an IPv6 customer has a /64 of addresses, so those are one."""
+    parsed = _parse(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return address
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _parse(text: str | None) -> Address | None:
+    """An address without zone; an IPv4 address mapped into IPv6 is that IPv4 address."""
+    try:
+        address = ip_address((text or "").partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
