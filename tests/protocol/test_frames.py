@@ -7,8 +7,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Close, Frame
-from websockets.protocol import Protocol, Side, State
 
 from protocol.frames import (
     BINARY,
@@ -353,66 +351,6 @@ def test_damaged_frames_never_raise(sent: list[tuple[int, bytes]], mask: bytes, 
     parser = server_side()
     parser.feed(bytes(wire))
     assert refusal(parser) in {None, 1002, 1007, 1009}
-
-
-# Another implementation on the other side
-
-
-def library(side: Side) -> Protocol:
-    return Protocol(side, state=State.OPEN, max_size=None)
-
-
-def received_by(other: Protocol) -> list[tuple[int, bytes]]:
-    return [
-        (event.opcode, bytes(event.data)) for event in other.events_received() if isinstance(event, Frame)
-    ]
-
-
-def test_a_library_is_understood_as_client() -> None:
-    other = library(Side.CLIENT)
-    other.send_text(b"hello")
-    other.send_binary(bytes(300))
-    other.send_ping(b"there?")
-    other.send_text(b"frag", fin=False)
-    other.send_pong(b"")
-    other.send_continuation(b"ments", fin=True)
-    other.send_close(4400, "bye")
-    assert server_side().feed(b"".join(other.data_to_send())) == [
-        (TEXT, b"hello"),
-        (BINARY, bytes(300)),
-        (PING, b"there?"),
-        (PONG, b""),
-        (TEXT, b"fragments"),
-        (CLOSE, close_payload(4400, "bye")),
-    ]
-
-
-@given(messages)
-def test_a_library_understands_the_server(sent: list[tuple[int, bytes]]) -> None:
-    other = library(Side.CLIENT)
-    other.receive_data(b"".join(server_frame(opcode, payload) for opcode, payload in sent))
-    assert received_by(other) == sent
-
-
-@given(messages, masks)
-def test_a_library_understands_the_client(sent: list[tuple[int, bytes]], mask: bytes) -> None:
-    other = library(Side.SERVER)
-    other.receive_data(b"".join(client_frame(opcode, payload, mask) for opcode, payload in sent))
-    assert received_by(other) == sent
-
-
-@given(st.lists(st.binary(max_size=2000), max_size=5))
-def test_a_library_is_understood_as_server(payloads: list[bytes]) -> None:
-    other = library(Side.SERVER)
-    for payload in payloads:
-        other.send_binary(payload)
-    assert client_side().feed(b"".join(other.data_to_send())) == [(BINARY, payload) for payload in payloads]
-
-
-def test_a_library_reads_our_close() -> None:
-    other = library(Side.CLIENT)
-    other.receive_data(close_frame(4401, "log in again"))
-    assert other.close_rcvd == Close(4401, "log in again")
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 200, 65_536])
