@@ -119,8 +119,10 @@ def view(info: ChannelInfo, role: Role | None, *, read_seq: Seq) -> Channel:
     return Channel(**structs.asdict(info), my_role=role, read_seq=read_seq, unread_count=0)
 
 
-def event_of(channel_id: ChannelId, fact: NumberedFact, message: Message | None) -> SequencedEvent:
-    """What members see of a fact. `message` is the posted, edited or otherwise changed message as it is now."""
+def event_of(  # noqa: C901 - one case for each kind of fact, nothing else
+    channel_id: ChannelId, fact: NumberedFact, message: Message | None
+) -> SequencedEvent:
+    """What members see of a fact. `message` is the one that it posted, with the id that the commit gave."""
     seq = fact.seq
     match fact:
         case MessagePosted():

@@ -202,5 +202,3 @@ class Resume(Struct, frozen=True):
     connection: Connection
     after: Seq
     answer: Answer
-    is_asked: bool = True
-    """Whether a page is written even when it is empty, because the client named the channel in `resume`."""

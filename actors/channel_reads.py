@@ -5,7 +5,7 @@ Only committed state is ever read. A reader who asks for changes that are still 
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.actor import Cell
 from actors.channel_commands import (
@@ -24,6 +24,7 @@ from actors.permissions import NO_MESSAGE, require
 from actors.pipeline import Pipeline
 from actors.ports import Channels
 from actors.recent import Recent
+from actors.sync_page import sync_page
 from protocol.errors import Code, Refusal
 from protocol.events import HistoryPage, SyncPage
 from protocol.facts import Changes
@@ -187,15 +188,8 @@ class Reads:
         return Done(channel_id=self._id, seq=changes.to, sync=self._page(after, changes))
 
     def _page(self, after: Seq, changes: Changes) -> SyncPage:
-        return SyncPage(
-            channel_id=self._id,
-            from_=after,
-            to=changes.to,
-            messages=tuple(self._known.view(message) for message in changes.messages),
-            members=changes.members,
-            channel=changes.channel,
-            more=changes.more,
-        )
+        messages = tuple(self._known.view(message) for message in changes.messages)
+        return sync_page(self._id, after, structs.replace(changes, messages=messages))
 
     # Catching up.
 
@@ -216,8 +210,7 @@ class Reads:
         if changes is None:
             mail.answer(Done(channel_id=self._id, seq=self._last_seq, behind=True))
             return
-        if mail.is_asked or changes.to > mail.after:
-            mail.connection.write(mail.connection.codec.frame(self._page(mail.after, changes)))
+        mail.connection.write(mail.connection.codec.frame(self._page(mail.after, changes)))
         self._fanout.subscribe(self._id, mail.connection, self._last_seq)
         mail.answer(Done(channel_id=self._id, seq=self._last_seq))
 

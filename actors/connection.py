@@ -1,9 +1,9 @@
 """What fan-out needs of a connected client, whatever it is connected by."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from protocol.codec import Codec
-from protocol.ids import ChannelId, SessionId, UserId
+from protocol.ids import ChannelId, Seq, SessionId, UserId
 
 
 class Connection(Protocol):
@@ -21,6 +21,11 @@ class Connection(Protocol):
     """Whether its user's channels changed while it was not live, so that a `ready` being prepared is old."""
     channels: dict[ChannelId, None]
     """The channels whose audience it is in."""
+    cursors: dict[ChannelId, Seq]
+    """The channels that it is still to be caught up in, each from the `seq` that its client has applied."""
+    is_catching_up: bool
+    """Whether somebody is working on `cursors`."""
+    connection_id: str
 
     def write(self, frames: bytes) -> None:
         """Append to what this tick sends; joined and written once. Ignored once the connection is closed."""
@@ -32,10 +37,6 @@ class Connection(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Say why and close, after what was written before."""
-        ...
-
-    def accept(self, ready: Any) -> None:
-        """`ready` is about to be written: from here on the connection is live."""
         ...
 
     @property

@@ -5,6 +5,7 @@ hundreds share one fsync. Next on a message's path: `storage/messages.py` writes
 hears of it in `actors/channel.py`.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,6 +47,7 @@ class Journal(Actor):
         self._waiting: list[Submission] = []
         self._waiting_facts = 0
         self._committing: list[list[Submission]] | None = None
+        self._settled: list[asyncio.Future[None]] = []
 
     @property
     def is_full(self) -> bool:
@@ -71,12 +73,27 @@ class Journal(Actor):
             self._committing = self._next_commit()
             parts = [merge([submission.part for submission in chain]) for chain in self._committing]
             self.cell.run(self._store.commit(parts), Committed)
+        elif self.is_idle:
+            self._tell_settled()
 
     @override
     def abandon(self, refusal: Refusal) -> None:
         waiting, self._waiting = self._waiting, []
         for submission in waiting:
             submission.done(Failed(refusal.code))
+
+    async def settle(self) -> None:
+        """Wait until nothing waits for a commit."""
+        while not self.is_idle:
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._settled.append(settled)
+            await settled
+
+    def _tell_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        for future in settled:
+            if not future.done():
+                future.set_result(None)
 
     def _next_commit(self) -> list[list[Submission]]:
         """Chain each channel's waiting parts; what does not follow on its predecessor waits for its fate."""

@@ -78,8 +78,10 @@ class System:
         """Activate an actor that nobody has written to."""
         self.put(address, Wake())
 
-    def awake(self, address: Address) -> bool:
-        return address in self._cells
+    def actor(self, address: Address) -> Actor | None:
+        """The actor at an address, if it is awake: to look at, never to change."""
+        cell = self._cells.get(address)
+        return None if cell is None else cell.actor
 
     def __len__(self) -> int:
         return len(self._cells)

@@ -29,7 +29,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Limits(Struct, frozen=True):
-    """What the server accepts: bytes a frame, characters a message, commands a second and at once, bytes unsent."""
+    """What the server accepts. `burst`: commands at once; `unsent_bytes`: how far readers may lag."""
 
     frame_bytes: int
     content_chars: int

@@ -143,7 +143,7 @@ class Channel(Struct, frozen=True, kw_only=True):
     my_role: Role | None
     read_seq: Seq
     unread_count: int
-    join_code: str | None | UnsetType = UNSET
+    join_code: str | UnsetType | None = UNSET
 
 
 class ReadyChannel(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,246 @@
+"""The user actor: a user's connections, their one budget of commands, and each command's way to its channel.
+
+Next on a message's path: `channel.py`.
+"""
+
+from typing import Any
+
+from typing_extensions import override
+
+from actors.actor import Actor
+from actors.attaching import Connections
+from actors.catch_up import stream_changes
+from actors.channel_commands import Ask, DeleteMessage, Done, EditMessage, Identity, PostMessage, ReactTo
+from actors.connection import Connection
+from actors.resolving import ONESELF, resolve, translate
+from actors.user_mail import (
+    Act,
+    ActOn,
+    Attach,
+    Behind,
+    Detach,
+    EndSessions,
+    ProfileChanged,
+    ReadyLoaded,
+    Resolved,
+    UserSurroundings,
+)
+from protocol import commands
+from protocol.errors import MEANINGS, Code, Refusal
+from protocol.events import UserUpdate
+from protocol.ids import ChannelId, Seq, UserId
+from protocol.rates import TokenBucket
+
+FLOOD_S = 10.0
+"""How long somebody may go on past the limit before their socket is closed."""
+FLOOD_PAUSE_S = 1.0
+"""A pause this long ends a flood."""
+DIRECT_MAX_PEERS = 256
+"""How many direct channels are remembered by peer, for each user."""
+
+SPENDING = (PostMessage, EditMessage, DeleteMessage, ReactTo)
+
+UNREADABLE = Refusal(Code.UNAVAILABLE, "The database cannot be reached now. Try again.", retry_after_ms=1000)
+NO_STREAM = Refusal(Code.NOT_FOUND, "There is no such stream.", field="stream_id")
+GREETED = Refusal(Code.INVALID, "The connection is authenticated already.", field="type")
+NOWHERE = Done(channel_id=ChannelId(0), seq=Seq(0))
+
+
+class User(Actor):
+    """One user with a connection or a command on its way."""
+
+    __slots__ = ("_around", "_bucket", "_connections", "_direct", "_flood", "_id", "_identity", "_resolving")
+
+    def __init__(self, user_id: UserId, around: UserSurroundings) -> None:
+        self._id = user_id
+        self._around = around
+        self._bucket: TokenBucket | None = None
+        self._flood: tuple[float, float] | None = None
+        self._connections: Connections | None = None
+        self._identity: Identity | None = None
+        self._direct: dict[UserId, ChannelId] | None = None
+        self._resolving: list[Act] = []
+
+    @property
+    @override
+    def is_idle(self) -> bool:
+        return not self._resolving and (self._connections is None or not self._connections.live)
+
+    @override
+    def receive(self, mail: Any) -> None:
+        match mail:
+            case Act():
+                self._act(mail)
+            case ActOn():
+                self._act_on(mail)
+            case Resolved():
+                self._resolved(mail)
+            case Attach():
+                self._identity = mail.by
+                self._own_connections().attach(mail)
+            case _ if self._connections is not None:
+                self._about_connections(self._connections, mail)
+
+    def _about_connections(self, connections: Connections, mail: Any) -> None:
+        match mail:
+            case ReadyLoaded():
+                connections.loaded(mail)
+            case Detach():
+                connections.detach(mail.connection)
+            case EndSessions():
+                connections.end(mail)
+            case Behind() if self._identity is not None:
+                connections.behind(mail, self._identity)
+            case ProfileChanged():
+                self._show_profile(connections, mail)
+
+    @override
+    def abandon(self, refusal: Refusal) -> None:
+        resolving, self._resolving = self._resolving, []
+        for act in resolving:
+            act.answer(refusal)
+
+    def _own_connections(self) -> Connections:
+        if self._connections is None:
+            self._connections = Connections(self.cell, self._around)
+        return self._connections
+
+    # The budget.
+
+    def _spend(self, connection: Connection | None) -> Refusal | None:
+        """One token for one command; who goes on and on without any loses the socket."""
+        rate = self._around.limits.commands
+        if rate is None:
+            return None
+        now_s = self._around.clock.monotonic()
+        if self._bucket is None:
+            self._bucket = TokenBucket(rate, now_s)
+        wait_s = self._bucket.take(now_s)
+        if not wait_s:
+            return None
+        if connection is not None:
+            self._punish_flood(connection, now_s)
+        after_ms = max(1, round(wait_s * 1000))
+        return Refusal(Code.RATE_LIMITED, "Too many commands. Slow down.", retry_after_ms=after_ms)
+
+    def _punish_flood(self, connection: Connection, now_s: float) -> None:
+        began_s, last_s = self._flood or (now_s, now_s)
+        if now_s - last_s > FLOOD_PAUSE_S:
+            began_s = now_s
+        self._flood = (began_s, now_s)
+        if now_s - began_s >= FLOOD_S:
+            self._flood = None
+            connection.close(MEANINGS[Code.RATE_LIMITED].close or 1008, "Too many commands for too long.")
+
+    def remaining(self, now_s: float) -> tuple[int, float]:
+        """How many commands are left at once, and the seconds until all are."""
+        rate = self._around.limits.commands
+        if rate is None or self._bucket is None:
+            return (rate.burst if rate else 0), 0.0
+        return self._bucket.remaining(now_s), self._bucket.full_in_s(now_s)
+
+    # Commands.
+
+    def _act_on(self, mail: ActOn) -> None:
+        refusal = self._spend(None) if isinstance(mail.command, SPENDING) else None
+        if refusal is not None:
+            mail.answer(refusal)
+        else:
+            ask = Ask(mail.by, mail.command, mail.answer)
+            self._around.system.offer(("channel", mail.channel_id), ask)
+
+    def _act(self, act: Act) -> None:
+        refusal = self._spend(act.connection)
+        if refusal is not None:
+            act.answer(refusal)
+            return
+        match act.command:
+            case commands.Ping():
+                act.answer(NOWHERE)
+            case commands.Sync() as command:
+                self._sync(act, command)
+            case commands.Presence() as command:
+                shown = "offline" if command.status == "invisible" else command.status
+                self._own_connections().show(shown)
+                act.answer(NOWHERE)
+            case commands.Cancel():
+                act.answer(NO_STREAM)
+            case commands.Hello() | commands.Auth():
+                act.answer(GREETED)
+            case _:
+                self._to_channel(act)
+
+    def _sync(self, act: Act, command: commands.Sync) -> None:
+        after, channel_id = Seq(command.from_), ChannelId(command.channel_id)
+        if command.epoch is not None and command.epoch != self._around.epoch:
+            act.answer(Done(channel_id=channel_id, seq=Seq(0), reset=True))
+            after = Seq(0)
+        stream = stream_changes(self._around.system, act.connection, act.by, channel_id, after, act.answer)
+        self._around.system.spawn(f"sync:{act.connection.connection_id}", stream)
+
+    def _to_channel(self, act: Act) -> None:
+        channel_id = self._channel_of(act.command)
+        reaction = None
+        if isinstance(act.command, commands.React | commands.Unreact):
+            reaction = self._around.reactions.get(act.command.code)
+            channel_id = channel_id if reaction else None
+        if isinstance(act.command, commands.Send) and act.command.attachments:
+            channel_id = None
+        if channel_id is None or self._resolving:
+            self._resolve(act)
+        else:
+            command = translate(act.command, channel_id, reaction)
+            self._around.system.offer(("channel", channel_id), Ask(act.by, command, act.answer))
+
+    def _channel_of(self, command: commands.AnyCommand) -> ChannelId | None:
+        """The channel that a command is to; None while that has to be looked up."""
+        recipient_id = command.recipient_id if isinstance(command, commands.Send) else None
+        if recipient_id is not None:
+            return (self._direct or {}).get(UserId(recipient_id))
+        channel_id: int | None = getattr(command, "channel_id", None)
+        return None if channel_id is None else ChannelId(channel_id)
+
+    # Looking up. One command at a time, so that a user's commands stay in order.
+
+    def _resolve(self, act: Act) -> None:
+        if isinstance(act.command, commands.Send) and act.command.recipient_id == self._id:
+            act.answer(ONESELF)
+            return
+        self._resolving.append(act)
+        if len(self._resolving) == 1:
+            self._look_up(act)
+
+    def _look_up(self, act: Act) -> None:
+        work = resolve(self._around.users, self._id, act.command, self._around.reactions)
+        self.cell.run(work, lambda result: Resolved(act, result))
+
+    def _resolved(self, mail: Resolved) -> None:
+        act, result = mail.act, mail.result
+        if not self._resolving or self._resolving[0] is not act:
+            return
+        waiting, self._resolving = self._resolving[1:], []
+        if isinstance(result, Exception):
+            act.answer(UNREADABLE)
+        elif isinstance(result, Refusal):
+            act.answer(result)
+        else:
+            channel_id, command = result
+            self._remember(act.command, channel_id)
+            self._around.system.offer(("channel", channel_id), Ask(act.by, command, act.answer))
+        for later in waiting:
+            self._to_channel(later)
+
+    def _remember(self, command: commands.AnyCommand, channel_id: ChannelId) -> None:
+        if isinstance(command, commands.Send) and command.recipient_id is not None:
+            self._direct = self._direct or {}
+            if len(self._direct) >= DIRECT_MAX_PEERS:
+                self._direct.clear()
+            self._direct[UserId(command.recipient_id)] = channel_id
+
+    # Others.
+
+    def _show_profile(self, connections: Connections, mail: ProfileChanged) -> None:
+        if self._identity is not None:
+            self._identity = Identity(mail.profile, self._identity.is_superuser, self._identity.session_id)
+        channels = dict.fromkeys(c for connection in connections.live for c in connection.channels)
+        self._around.fanout.tell_channels(channels, UserUpdate(user=mail.profile))

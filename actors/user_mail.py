@@ -1,0 +1,116 @@
+"""What a user's actor is sent, and what every user actor of the process works with."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from actors.channel_commands import Answer, ChannelCommand, Identity
+from actors.connection import Connection
+from actors.fanout import Fanout
+from actors.ports import Channels, Clock, ReactionKind, Users
+from actors.presence import Presence
+from actors.system import System
+from protocol.commands import AnyCommand
+from protocol.events import Limits
+from protocol.ids import ChannelId, Seq, SessionId
+from protocol.rates import Rate
+from protocol.resources import PublicProfile, ReadyChannel
+
+EndReason = Literal["logged_out", "revoked", "token_reused", "password_changed", "disabled", "deleted"]
+
+
+class UserLimits(Struct, frozen=True):
+    """`commands` None lets any number through; `ready` is what `ready` tells clients."""
+
+    commands: Rate | None
+    connections: int
+    heartbeat_ms: int
+    ready: Limits
+
+
+class UserSurroundings(Struct, frozen=True):
+    """What every user actor of the process works with. `reactions` remembers the kinds seen so far."""
+
+    system: System
+    users: Users
+    channels: Channels
+    fanout: Fanout
+    presence: Presence
+    clock: Clock
+    limits: UserLimits
+    epoch: str
+    reactions: dict[str, ReactionKind]
+
+
+class Act(Struct, frozen=True):
+    """A command from a socket."""
+
+    by: Identity
+    command: AnyCommand
+    answer: Answer
+    connection: Connection
+
+
+class ActOn(Struct, frozen=True):
+    """A command to one channel from anywhere else."""
+
+    by: Identity
+    channel_id: ChannelId
+    command: ChannelCommand
+    answer: Answer
+
+
+class Attach(Struct, frozen=True):
+    """An authenticated connection wants its `ready`, and to be caught up from `cursors`.
+
+    `epoch` is where its cursors come from; None trusts them. `is_lagging`: it was live and fell behind.
+    """
+
+    connection: Connection
+    by: Identity
+    cursors: dict[ChannelId, Seq]
+    epoch: str | None = None
+    is_lagging: bool = False
+
+
+class ReadyLoaded(Struct, frozen=True):
+    """The channels of the user for an `Attach`, or an exception."""
+
+    attach: Attach
+    asked_at_s: float
+    result: Sequence[ReadyChannel] | Exception
+
+
+class Detach(Struct, frozen=True):
+    """A connection is closed."""
+
+    connection: Connection
+
+
+class Behind(Struct, frozen=True):
+    """A connection was taken out of a channel's audience, having heard it up to its cursor."""
+
+    connection: Connection
+    cursors: dict[ChannelId, Seq]
+
+
+class EndSessions(Struct, frozen=True):
+    """End live sockets: those of `only`, or all but `keep`'s."""
+
+    reason: EndReason
+    only: frozenset[SessionId] | None = None
+    keep: SessionId | None = None
+
+
+class ProfileChanged(Struct, frozen=True):
+    """The user looks different now; those who share a channel are told."""
+
+    profile: PublicProfile
+
+
+class Resolved(Struct, frozen=True):
+    """What the ids in a command stand for, or why it is refused, or an exception."""
+
+    act: Act
+    result: Any
