@@ -58,7 +58,7 @@ class Connections:
 
     def _ready(self, attach: Attach, channels: Sequence[ReadyChannel]) -> None:
         connection, around = attach.connection, self._around
-        connection.is_live = True
+        connection.go_live()
         if attach.is_lagging:
             self._write(connection, Lagging())
         ready = Ready(

@@ -81,7 +81,7 @@ class CatchUp:
 
 async def stream_changes(
     system: System,
-    connection: Connection | None,
+    connection: Connection,
     by: Identity,
     channel_id: ChannelId,
     after: Seq,

@@ -13,9 +13,11 @@ class Connection(Protocol):
     is not, whatever it misses is made good by the next `ready` and the catch-up behind it.
     """
 
+    @property
+    def codec(self) -> Codec: ...
+
     user_id: UserId
     session_id: SessionId | None
-    codec: Codec
     is_live: bool
     is_stale: bool
     """Whether its user's channels changed while it was not live, so that a `ready` being prepared is old."""
@@ -37,6 +39,10 @@ class Connection(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Say why and close, after what was written before."""
+        ...
+
+    def go_live(self) -> None:
+        """`ready` is about to be written: from here on events go to it."""
         ...
 
     @property

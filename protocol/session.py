@@ -1,0 +1,130 @@
+"""One socket's side of the wire protocol without I/O: bytes in, what to do about them out.
+
+It knows what may be said when: `hello` first, commands once the socket is open, nothing after a violation.
+Next on a message's path: `server/socket.py` takes the commands to the user's actor.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from protocol.codec import Codec, Undecodable
+from protocol.commands import AnyCommand, Hello
+from protocol.errors import Code, Refusal
+from protocol.events import ErrorEvent
+from protocol.frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FrameParser, read_close, server_frame
+
+MISSED_BEATS_MAX: Final = 2
+NORMAL: Final = 1000
+MALFORMED: Final = 4400
+UNAUTHENTICATED: Final = 4401
+SILENT: Final = 4408
+
+
+class Say(msgspec.Struct, frozen=True):
+    """Frames to write."""
+
+    frames: bytes
+
+
+class End(msgspec.Struct, frozen=True):
+    """Close the socket with this code, after what was said before."""
+
+    code: int
+    reason: str
+
+
+class Farewell(msgspec.Struct, frozen=True):
+    """The client closes, with this code; answer in kind and let go."""
+
+    code: int
+
+
+Heard = AnyCommand | Say | End | Farewell
+
+_BEAT: Final = server_frame(PING, b"")
+_GREET_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "Send `hello` with a token first.")
+
+
+class Session:
+    """The conversation with one client.
+
+    `is_greeted`: credentials were given, with the upgrade or by `hello`. `is_open`: commands may be acted on;
+    until then they are held, in order, by whoever runs this.
+    """
+
+    __slots__ = ("_parser", "_unanswered", "codec", "is_greeted", "is_open")
+
+    def __init__(self, codec: Codec, max_frame_bytes: int, *, is_greeted: bool) -> None:
+        self.codec = codec
+        self.is_greeted = is_greeted
+        self.is_open = False
+        self._parser = FrameParser(max_frame_bytes, masked=True)
+        self._unanswered = 0
+
+    def receive(self, data: bytes) -> list[Heard]:
+        """What the client said in these bytes, in order. Nothing follows an `End` or a `Farewell`."""
+        heard: list[Heard] = []
+        opcode_of_codec, decode = self.codec.opcode, self.codec.decode
+        for opcode, payload in self._parser.feed(data):
+            if opcode == opcode_of_codec:
+                command = decode(payload)
+                if self.is_greeted and not isinstance(command, Undecodable):
+                    heard.append(command)
+                elif self._greet(command, heard):
+                    return heard
+            elif self._control(opcode, payload, heard):
+                return heard
+        self._unanswered = 0
+        if self._parser.error is not None:
+            heard.append(End(self._parser.error.close_code, self._parser.error.reason))
+        return heard
+
+    def beat(self) -> Say | End:
+        """A heartbeat is due: ask whether the client is there, or give up on one that has not answered."""
+        if self._unanswered >= MISSED_BEATS_MAX:
+            return End(SILENT, "No answer to two heartbeats.")
+        self._unanswered += 1
+        return Say(_BEAT)
+
+    def _greet(self, command: AnyCommand | Undecodable, heard: list[Heard]) -> bool:
+        """Take what is not an ordinary command; whether the conversation ends with it."""
+        if isinstance(command, Undecodable):
+            heard.append(Say(self._error(command.refusal, command.reply_to)))
+            if command.refusal.code is not Code.MALFORMED:
+                return False
+            heard.append(End(MALFORMED, command.refusal.message))
+            return True
+        if isinstance(command, Hello):
+            self.is_greeted = True
+            heard.append(command)
+            return False
+        heard += [Say(self._error(_GREET_FIRST, command.id)), End(UNAUTHENTICATED, _GREET_FIRST.message)]
+        return True
+
+    def _control(self, opcode: int, payload: bytes, heard: list[Heard]) -> bool:
+        """Take a frame that bears no command; whether the conversation ends with it."""
+        match opcode:
+            case _ if opcode == PING:
+                heard.append(Say(server_frame(PONG, payload)))
+            case _ if opcode == CLOSE:
+                code, _ = read_close(payload)
+                heard.append(Farewell(NORMAL if code == NO_STATUS else code))
+                return True
+            case _ if opcode in (TEXT, BINARY):
+                refusal = Refusal(Code.MALFORMED, "The subprotocol needs frames of the other kind.")
+                heard += [Say(self._error(refusal, None)), End(MALFORMED, refusal.message)]
+                return True
+        return False
+
+    def _error(self, refusal: Refusal, reply_to: str | None) -> bytes:
+        return self.codec.frame(
+            ErrorEvent(
+                reply_to=UNSET if reply_to is None else reply_to,
+                code=refusal.code,
+                message=refusal.message,
+                retryable=refusal.meaning.retryable,
+                field=UNSET if refusal.field is None else refusal.field,
+            )
+        )
