@@ -74,6 +74,11 @@ class FrameParser:
         self.ended = False
         self.error: FrameError | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything fed so far was whole messages: nothing is held that waits for its rest."""
+        return self._held is None and self._parts is None
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Whole messages as (opcode, payload) in order of arrival, control frames among them.
 

@@ -139,14 +139,25 @@ def test_fragments_make_one_message_with_control_frames_between(
     assert [opcode for opcode, _ in received if opcode in {PING, PONG}] == [PING] + [PONG] * (len(pieces) - 1)
 
 
-def test_bytes_one_by_one_are_enough() -> None:
-    sent = [(TEXT, b"a" * 200), (PING, b""), (BINARY, b"b" * 70_000)]
-    wire = b"".join(client_frame(opcode, payload, MASK) for opcode, payload in sent)
-    parser = server_side(70_000)
-    received = []
-    for place in range(len(wire)):
-        received += parser.feed(wire[place : place + 1])
-    assert received == sent
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_message_is_there_with_its_last_byte_and_not_before(masked: bool) -> None:
+    parser = FrameParser(70_000, masked=masked)
+    for opcode, size in (
+        (PING, 0),
+        (TEXT, 1),
+        (PONG, 125),
+        (TEXT, 126),
+        (BINARY, 65_535),
+        (BINARY, 65_536),
+        (PING, 0),
+    ):
+        payload = b"a" * size
+        frame = client_frame(opcode, payload, MASK) if masked else server_frame(opcode, payload)
+        for place in range(len(frame) - 1):
+            assert parser.feed(frame[place : place + 1]) == []
+            assert not parser.idle
+        assert parser.feed(frame[-1:]) == [(opcode, payload)]
+        assert parser.idle
 
 
 def test_a_parser_between_frames_holds_nothing() -> None:
@@ -214,6 +225,9 @@ def test_work_grows_with_the_bytes_and_not_with_their_square() -> None:
             id="2^63 - 1 bytes",
         ),
         pytest.param(
+            raw(FIN | TEXT, length=b"\x7f" + (1 << 56).to_bytes(8, "big"), mask=MASK), 1009, id="2^56 bytes"
+        ),
+        pytest.param(
             raw(FIN | TEXT, length=b"\x7f" + (MAX + 1).to_bytes(8, "big"), mask=MASK),
             1009,
             id="a byte too long",
@@ -229,12 +243,14 @@ def test_work_grows_with_the_bytes_and_not_with_their_square() -> None:
 def test_a_violation_names_its_close_code_and_loses_nothing_before_it(
     wire: bytes, code: int, step: int
 ) -> None:
-    whole = client_frame(TEXT, b"before", MASK) + wire + client_frame(TEXT, b"after", MASK)
+    whole = client_frame(TEXT, b"before", MASK) + wire
     parser = server_side()
     received = []
     for start in range(0, len(whole), step):
         received += parser.feed(whole[start : start + step])
     assert received == [(TEXT, b"before")]
+    assert refusal(parser) == code
+    assert parser.feed(client_frame(TEXT, b"after", MASK)) == []
     assert refusal(parser) == code
     assert parser.ended
     assert parser._held is None
@@ -263,13 +279,14 @@ def test_close_codes_come_back_with_their_reason(code: int) -> None:
 
 
 def test_a_close_without_a_code_has_none() -> None:
-    assert read_close(b"") == (NO_STATUS, "")
+    assert read_close(b"") == (NO_STATUS, "") == (1005, "")
     assert client_side().feed(server_frame(CLOSE, b"")) == [(CLOSE, b"")]
 
 
 def test_a_long_close_reason_is_cut_between_characters() -> None:
     payload = close_payload(4400, "ä" * 100)
     assert len(payload) == 124
+    assert len(close_payload(4400, "a" * 200)) == 125
     assert read_close(payload) == (4400, "ä" * 61)
 
 
@@ -291,6 +308,12 @@ def test_a_message_of_the_largest_size_passes_and_one_byte_more_is_refused_from_
     assert parser.error == FrameError(1009, "message over 1000 bytes")
 
 
+def test_a_length_of_64_bits_is_refused_with_its_last_byte() -> None:
+    parser = server_side()
+    assert parser.feed(client_frame(BINARY, bytes(MAX + 1), MASK)[:10]) == []
+    assert refusal(parser) == 1009
+
+
 def test_fragments_count_towards_the_size_of_their_message() -> None:
     parser = server_side(1000)
     parser.feed(raw(BINARY, bytes(100), mask=MASK) + raw(CONTINUATION, bytes(100), mask=MASK) * 8)
@@ -307,9 +330,13 @@ def test_the_size_of_one_fragmented_message_is_not_held_against_the_next() -> No
 
 def test_empty_fragments_for_ever_are_refused() -> None:
     parser = server_side()
-    parser.feed(raw(TEXT, mask=MASK) + raw(CONTINUATION, mask=MASK) * (MAX_FRAGMENTS - 1))
+    most = raw(TEXT, mask=MASK) + raw(CONTINUATION, mask=MASK) * (MAX_FRAGMENTS - 2)
+    last = raw(FIN | CONTINUATION, b"x", mask=MASK)
+    assert parser.feed((most + last) * 2) == [(TEXT, b"x")] * 2
+    parser.feed(most + raw(CONTINUATION, mask=MASK))
     assert parser.error is None
-    parser.feed(raw(CONTINUATION, mask=MASK))
+    assert not parser.idle
+    parser.feed(last[:2])
     assert refusal(parser) == 1009
 
 
