@@ -1,0 +1,103 @@
+"""One HTTP request as handlers see it: who asks, from where, and what is said beside the answer."""
+
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from actors.channel_commands import Identity
+from protocol.errors import Code, Refusal, Refused
+from protocol.ids import UserId
+from server.addresses import client_address
+from server.auth import Caller
+from server.context import Context
+from server.logins import Origin
+from server.middleware import ANSWER_HEADERS
+
+Told = TypeVar("Told")
+
+DEVICE_MAX_CHARS: Final = 200
+NONCE_MAX_CHARS: Final = 64
+
+
+class Call:
+    """One request. `status`, when set, is answered in place of the route's own."""
+
+    __slots__ = ("_caller", "_request", "context", "status")
+
+    def __init__(self, context: Context, request: web.Request) -> None:
+        self.context = context
+        self.status: int | None = None
+        self._request = request
+        self._caller: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks. Raises Refused where nobody has been let in."""
+        if self._caller is None:
+            raise Refused(Refusal(Code.UNAUTHENTICATED, "Log in first."))
+        return self._caller
+
+    @property
+    def identity(self) -> Identity:
+        return self.caller.identity
+
+    @property
+    def user_id(self) -> UserId:
+        return self.identity.user_id
+
+    @property
+    def origin(self) -> Origin:
+        """Where the request comes from, seen through trusted proxies."""
+        headers, trusted = self._request.headers, self.context.settings.trusted_proxies
+        address = client_address(self._request.remote, headers.get("X-Forwarded-For"), trusted)
+        return Origin(address, headers.get("User-Agent", "")[:DEVICE_MAX_CHARS] or None)
+
+    def accepts_html(self) -> bool:
+        """Whether a person in a browser asks, rather than a program."""
+        return "text/html" in self._request.headers.get("Accept", "")
+
+    async def authenticate(self) -> None:
+        """Let the caller in by the bearer token. Raises Refused."""
+        token = bearer_token(self._request.headers.get("Authorization"))
+        if token is None:
+            raise Refused(Refusal(Code.UNAUTHENTICATED, "Send an access token as `Authorization: Bearer …`."))
+        caller = await self.context.authenticator.authenticate(token)
+        if isinstance(caller, Refusal):
+            raise Refused(caller)
+        self._caller = caller
+
+    def nonce(self, given: str | None) -> str | None:
+        """What makes the request safe to repeat: the body's nonce, or else the header `Idempotency-Key`."""
+        if given is not None:
+            return given
+        key = self._request.headers.get("Idempotency-Key")
+        if key is not None and not 1 <= len(key) <= NONCE_MAX_CHARS:
+            message = f"Idempotency-Key has 1 to {NONCE_MAX_CHARS} characters."
+            raise Refused(Refusal(Code.INVALID, message, field="Idempotency-Key"))
+        return key
+
+    def say(self, header: str, value: str) -> None:
+        """Put a header beside the answer, whatever it will be."""
+        self._request[ANSWER_HEADERS][header] = value
+
+    def show_budget(self) -> None:
+        """Say beside the answer how many commands this user may still send."""
+        if self._caller is None or self.context.settings.command_rate is None:
+            return
+        limit, remaining, reset_s = self.context.chat.budget(self.user_id)
+        self.say("RateLimit-Limit", str(limit))
+        self.say("RateLimit-Remaining", str(remaining))
+        self.say("RateLimit-Reset", str(reset_s))
+
+
+def told(value: Told | None) -> Told:
+    """A part of an actor's answer that is always there for the command that was sent."""
+    if value is None:
+        raise LookupError("the answer lacks what was asked for")
+    return value
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of an `Authorization` header (RFC 6750, section 2.1); None when there is none."""
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

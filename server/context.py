@@ -1,0 +1,41 @@
+"""What the handlers need, in one place: put together by the composition root, passed with every call."""
+
+from msgspec import Struct
+
+from actors.chat import Chat
+from actors.ports import Clock
+from server.auth import Authenticator
+from server.descriptions import Descriptions
+from server.logins import Logins
+from server.passwords import PasswordHasher
+from server.readiness import Readiness
+from server.settings import Settings
+from server.throttles import Throttles
+from storage.accounts import Accounts
+from storage.channels import Channels
+from storage.engine import Database
+from storage.messages import Messages
+from storage.sessions import Sessions
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """`started_at_s` on the clock's monotonic time."""
+
+    settings: Settings
+    clock: Clock
+    started_at_s: float
+    readiness: Readiness
+    descriptions: Descriptions
+    database: Database
+    accounts: Accounts
+    sessions: Sessions
+    channels: Channels
+    messages: Messages
+    authenticator: Authenticator
+    hasher: PasswordHasher
+    throttles: Throttles
+    logins: Logins
+    chat: Chat
+
+    def uptime_s(self) -> float:
+        return self.clock.monotonic() - self.started_at_s

@@ -1,0 +1,156 @@
+"""Runs a route: authenticate, decode and validate, call the handler, encode.
+
+Next on a message's path: the handlers in `server/rest/`, and from them `actors/chat.py`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from protocol.errors import Code, Refusal, Refused
+from server.calls import Call
+from server.context import Context
+from server.decoding import decode_json, decode_strings
+from server.routing import Route
+
+BODY_MAX_BYTES: Final = 256 * 1024
+BODY_TIMEOUT_S: Final = 20.0
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Arguments = dict[str, Any]
+
+
+def add_routes(app: web.Application, context: Context, routes: Iterable[Route]) -> None:
+    """Serve the routes. A slash at a path's end is optional; HEAD answers as GET does, without the body."""
+    methods: dict[str, dict[str, WebHandler]] = {}
+    for route in routes:
+        methods.setdefault(route.path, {})[route.method] = bind(route, context)
+    for path, handlers in methods.items():
+        for spelling in _spellings(path):
+            _add_path(app, spelling, handlers)
+
+
+def bind(route: Route, context: Context) -> WebHandler:
+    """The route as a handler of aiohttp's. What it refuses is raised as Refused."""
+    read_arguments = _argument_reader(route)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        call = Call(context, request)
+        try:
+            await _admit(route, call)
+            result = await route.handler(call, **await read_arguments(request))
+        finally:
+            if route.spends_budget:
+                call.show_budget()
+        return _encoded(result, call.status or route.status, route.media_type)
+
+    return answer
+
+
+async def _admit(route: Route, call: Call) -> None:
+    if route.access == "anyone":
+        return
+    await call.authenticate()
+    if route.access == "superuser" and not call.identity.is_superuser:
+        raise Refused(Refusal(Code.FORBIDDEN, "Only a superuser may do this."))
+
+
+def _argument_reader(route: Route) -> Callable[[web.Request], Awaitable[Arguments]]:
+    shape = route.shape
+    decoder = msgspec.json.Decoder(shape.body) if shape.body is not None else None
+
+    async def read(request: web.Request) -> Arguments:
+        arguments: Arguments = {}
+        if shape.path is not None:
+            arguments |= msgspec.structs.asdict(decode_strings(request.match_info, shape.path))
+        if shape.query is not None:
+            arguments["query"] = decode_strings(_query(request), shape.query)
+        if decoder is not None:
+            arguments["body"] = await _read_struct(request, decoder, optional=shape.body_optional)
+        return arguments
+
+    return read
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in values:
+            raise Refused(Refusal(Code.INVALID, f"`{name}` is given more than once.", field=name))
+        values[name] = value
+    return values
+
+
+async def _read_struct(request: web.Request, decoder: msgspec.json.Decoder[Any], *, optional: bool) -> Any:
+    if not request.body_exists and optional:
+        return None
+    if request.body_exists:
+        _refuse_other_types(request)
+    body = await _read_body(request)
+    return None if optional and not body else decode_json(decoder, body)
+
+
+def _refuse_other_types(request: web.Request) -> None:
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
+        raise Refused(Refusal(Code.UNSUPPORTED, "Send the body as application/json in UTF-8."))
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Refused(Refusal(Code.UNSUPPORTED, "Send the body without Content-Encoding."))
+
+
+async def _read_body(request: web.Request) -> bytes:
+    """The whole body, for as long as it is small and arrives soon."""
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > BODY_MAX_BYTES:
+                    raise _too_large()
+    except TimeoutError:
+        raise Refused(Refusal(Code.MALFORMED, "The body did not arrive in time.")) from None
+    except web.RequestPayloadError:
+        raise Refused(Refusal(Code.MALFORMED, "The body could not be read.")) from None
+    return bytes(body)
+
+
+def _too_large() -> Refused:
+    return Refused(Refusal(Code.TOO_LARGE, f"A body may have {BODY_MAX_BYTES} bytes."))
+
+
+def _encoded(result: Any, status: int, media_type: str) -> web.StreamResponse:
+    if result is None:
+        return web.Response(status=status)
+    if isinstance(result, str):
+        return web.Response(status=status, text=result, content_type=media_type)
+    return web.Response(status=status, body=_ENCODE(result), content_type=media_type)
+
+
+def _spellings(path: str) -> tuple[str, ...]:
+    if path == "/":
+        return ("/",)
+    return (path.rstrip("/"), path.rstrip("/") + "/")
+
+
+def _add_path(app: web.Application, path: str, handlers: dict[str, WebHandler]) -> None:
+    resource = app.router.add_resource(path)
+    for method, handler in handlers.items():
+        resource.add_route(method, handler)
+    allowed = set(handlers)
+    if "GET" in handlers:
+        resource.add_route("HEAD", handlers["GET"])
+        allowed.add("HEAD")
+    # Without this, PUT /channels/me would be taken for PUT /channels/{channel_id}.
+    resource.add_route("*", _refuse_method(allowed))
+
+
+def _refuse_method(allowed: set[str]) -> WebHandler:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
+
+    return refuse
