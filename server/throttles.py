@@ -1,0 +1,41 @@
+"""How often somebody may fail to log in, or register."""
+
+from protocol.errors import Code, Refusal, Refused
+from protocol.rates import KeyedBuckets, Rate
+from server.addresses import throttle_key
+
+
+class Throttles:
+    """How often an account may fail to log in, and an address may fail or register."""
+
+    def __init__(self, login_failures: Rate | None, registrations: Rate | None) -> None:
+        self._by_account = KeyedBuckets(login_failures)
+        self._by_address = KeyedBuckets(login_failures)
+        self._registrations = KeyedBuckets(registrations)
+
+    def try_login(self, login: str, address: str, now_s: float) -> None:
+        """Count an attempt as failed, until `logged_in` says otherwise: many at once count too.
+
+        Raises Refused `rate_limited`.
+        """
+        account, place = login.casefold(), throttle_key(address)
+        wait_s = self._by_address.take(place, now_s)
+        if wait_s == 0.0:
+            wait_s = self._by_account.take(account, now_s)
+            if wait_s > 0.0:
+                self._by_address.give_back(place)
+        refuse_until(wait_s, "Too many failed log-ins. Wait before you try again.")
+
+    def logged_in(self, login: str, address: str) -> None:
+        self._by_account.give_back(login.casefold())
+        self._by_address.give_back(throttle_key(address))
+
+    def register(self, address: str, now_s: float) -> None:
+        """Raises Refused `rate_limited`."""
+        wait_s = self._registrations.take(throttle_key(address), now_s)
+        refuse_until(wait_s, "Too many registrations from your address. Wait before you try again.")
+
+
+def refuse_until(wait_s: float, message: str) -> None:
+    if wait_s > 0.0:
+        raise Refused(Refusal(Code.RATE_LIMITED, message, retry_after_ms=int(wait_s * 1000) + 1))
