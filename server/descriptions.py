@@ -1,0 +1,31 @@
+"""The descriptions of the REST API: made at their first use, kept as bytes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from server.docs_page import docs_page
+from server.openapi import Document, describe
+from server.routing import Route
+from server.version import version
+
+
+class Descriptions:
+    """One set of routes, for programs and for people."""
+
+    def __init__(self, routes: Sequence[Route], public_url: str) -> None:
+        self._routes = routes
+        self._server_url = public_url or "/"
+
+    @cached_property
+    def document(self) -> Document:
+        return describe(self._routes, version=version(), server_url=self._server_url)
+
+    @cached_property
+    def openapi(self) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(self.document))
+
+    @cached_property
+    def page(self) -> str:
+        return docs_page(msgspec.json.decode(self.openapi))
