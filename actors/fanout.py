@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from actors.connection import Connection
 from protocol.codec import Codec
 from protocol.events import AnyEvent
-from protocol.ids import ChannelId, Seq, UserId
+from protocol.ids import ChannelId, Seq, SessionId, UserId
 
 EPHEMERAL_MAX_AUDIENCE = 200
 """Typing and presence are not shown in channels with more sockets than this: their cost is quadratic."""
@@ -73,6 +73,15 @@ class Fanout:
 
     def connections_of(self, user_id: UserId) -> tuple[Connection, ...]:
         return self._users.get(user_id, ())
+
+    def sessions(self) -> dict[SessionId, UserId]:
+        """The sessions that have a connection here, and whose they are."""
+        return {
+            connection.session_id: user_id
+            for user_id, connections in self._users.items()
+            for connection in connections
+            if connection.session_id is not None
+        }
 
     def tell_user(self, user_id: UserId, event: AnyEvent) -> None:
         """A personal event for every live connection of a user."""

@@ -29,12 +29,12 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Limits(Struct, frozen=True):
-    """What the server accepts. `burst`: commands at once; `unsent_bytes`: how far readers may lag."""
+    """What the server accepts; None is no limit. `burst`: at once; `unsent_bytes`: how far readers may lag."""
 
     frame_bytes: int
     content_chars: int
-    commands_per_s: float
-    burst: int
+    commands_per_s: float | None
+    burst: int | None
     unsent_bytes: int
 
 

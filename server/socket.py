@@ -175,7 +175,7 @@ class Socket(asyncio.Protocol):
     def _answer(self, command: AnyCommand, result: Result) -> None:
         event = reply(command, result)
         if event is not None:
-            self._write_event(event)
+            self.say(event)
 
     # Credentials.
 
@@ -219,7 +219,7 @@ class Socket(asyncio.Protocol):
 
     def end_for(self, refusal: Refusal) -> None:
         """Say why the connection cannot go on, and close it."""
-        self._write_event(error(UNSET, refusal))
+        self.say(error(UNSET, refusal))
         self.close(refusal.meaning.close or UNAUTHENTICATED, refusal.message)
 
     def _attach(self, cursors: dict[ChannelId, Seq], epoch: str | None) -> None:
@@ -286,7 +286,8 @@ class Socket(asyncio.Protocol):
         if drained is not None and not drained.done():
             drained.set_result(keeps_up)
 
-    def _write_event(self, event: AnyEvent) -> None:
+    def say(self, event: AnyEvent) -> None:
+        """Write one event for this client only."""
         self.write(self.codec.frame(event))
 
     def _pause_reading(self) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from actors.ports import Clock
 from protocol.errors import Code, Refusal
-from protocol.events import Limits
+from protocol.events import AnyEvent, Limits
 from protocol.session import SILENT
 
 HEARTBEAT_S = 25
@@ -28,6 +28,7 @@ class Tended(Protocol):
     def beat(self) -> None: ...
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
+    def say(self, event: AnyEvent) -> None: ...
     def end_for(self, refusal: Refusal) -> None: ...
 
 

@@ -1,0 +1,216 @@
+"""The composition root: the one place where storage, actors and the edges are put together."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+from msgspec import Struct
+
+from actors.chat import Chat
+from actors.ports import Clock
+from actors.user_mail import UserLimits
+from protocol.commands import CONTENT_MAX_CHARS
+from protocol.errors import Code, Refusal, Unavailable
+from protocol.events import GoingAway, Limits
+from server.auth import Authenticator, Caller
+from server.clock import SystemClock
+from server.context import Context
+from server.descriptions import Descriptions
+from server.dispatch import BODY_MAX_BYTES, add_routes
+from server.logins import Logins
+from server.middleware import middlewares
+from server.passwords import PasswordHasher
+from server.readiness import Readiness
+from server.rest.table import ROUTES
+from server.revocations import Revocations
+from server.secret_key import load_secret_key
+from server.settings import Settings
+from server.socket import Edge
+from server.socket_registry import HEARTBEAT_S, SocketRegistry
+from server.throttles import Throttles
+from server.tokens import AccessTokens
+from server.upgrade import Upgrade
+from storage.accounts import Accounts
+from storage.channels import Channels
+from storage.engine import Database
+from storage.messages import Messages
+from storage.server_state import ServerState
+from storage.sessions import Sessions
+
+LOG: Final = logging.getLogger("server")
+SWITCH_INTERVAL_S: Final = 0.0002
+"""How long a thread that wants the interpreter waits for it: the default of 5 ms is a commit's whole time."""
+GC_THRESHOLD: Final = 50_000
+DRAIN_BATCH: Final = 200
+DRAIN_PAUSE_S: Final = 0.05
+RESTARTING: Final = 1012
+RECONNECT_WITHIN_MS: Final = 5000
+UNREACHABLE: Final = Refusal(Code.UNAVAILABLE, "The database cannot be reached now.", retry_after_ms=1000)
+
+
+class Server(Struct, frozen=True):
+    """A running server. `urls` are where it listens."""
+
+    context: Context
+    registry: SocketRegistry
+    urls: Sequence[str]
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Server]:
+    """A server from its first accepted request to its orderly end.
+
+    The database's schema must be current. Raises `OSError` when the port is taken, `Unavailable` when the
+    database cannot be reached. On leaving, it drains: what was accepted is committed and answered, sockets
+    are told to reconnect, and everything is stopped in reverse.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        clock = clock or SystemClock()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        database = await Database.open(settings.database_url)
+        stack.push_async_callback(database.close)
+        epoch = await ServerState(database).epoch()
+        context = compose(settings, clock, database, epoch)
+        stack.push_async_callback(context.chat.stop)
+        edge = make_edge(context)
+        stack.push_async_callback(drain, context.readiness, edge.registry)
+        start_timers(context, edge.registry)
+        urls = await listen(stack, context, edge)
+        context.readiness.serve()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
+        LOG.info("listening on %s", ", ".join(urls))
+        yield Server(context, edge.registry, urls)
+
+
+def compose(settings: Settings, clock: Clock, database: Database, epoch: str) -> Context:
+    """Everything below the edges."""
+    accounts, sessions = Accounts(database), Sessions(database)
+    channels, messages = Channels(database, clock.now), Messages(database)
+    tokens = AccessTokens(load_secret_key(settings), timedelta(minutes=settings.access_token_minutes))
+    chat = Chat(
+        commits=messages,
+        channels=messages,
+        users=channels,
+        clock=clock,
+        limits=limits_of(settings),
+        epoch=epoch,
+    )
+    hasher = PasswordHasher(settings.bcrypt_rounds)
+    throttles = Throttles(settings.login_failure_rate, settings.registration_rate)
+    logins = Logins(
+        accounts=accounts,
+        sessions=sessions,
+        tokens=tokens,
+        hasher=hasher,
+        throttles=throttles,
+        chat=chat,
+        clock=clock,
+        refresh_lifetime=timedelta(days=settings.refresh_token_days),
+    )
+    return Context(
+        settings=settings,
+        clock=clock,
+        started_at_s=clock.monotonic(),
+        readiness=Readiness(),
+        descriptions=Descriptions(ROUTES, settings.public_url),
+        database=database,
+        accounts=accounts,
+        sessions=sessions,
+        channels=channels,
+        messages=messages,
+        authenticator=Authenticator(tokens, sessions, clock),
+        hasher=hasher,
+        throttles=throttles,
+        logins=logins,
+        chat=chat,
+    )
+
+
+def limits_of(settings: Settings) -> UserLimits:
+    rate = settings.command_rate
+    ready = Limits(
+        frame_bytes=settings.max_frame_bytes,
+        content_chars=CONTENT_MAX_CHARS,
+        commands_per_s=rate.per_s if rate else None,
+        burst=rate.burst if rate else None,
+        unsent_bytes=settings.max_unsent_bytes,
+    )
+    return UserLimits(rate, settings.max_websocket_connections_per_user, HEARTBEAT_S * 1000, ready)
+
+
+def make_edge(context: Context) -> Edge:
+    registry = SocketRegistry(
+        context.clock,
+        context.chat.limits.ready,
+        max_sockets=context.settings.max_total_websocket_connections,
+    )
+    return Edge(context.chat, registry, authenticating(context))
+
+
+def authenticating(context: Context) -> Callable[[str, Callable[[Caller | Refusal], None]], None]:
+    """How a socket, which cannot wait, has a token checked."""
+
+    async def check(token: str, done: Callable[[Caller | Refusal], None]) -> None:
+        try:
+            done(await context.authenticator.authenticate(token))
+        except Unavailable:
+            done(UNREACHABLE)
+
+    def authenticate(token: str, done: Callable[[Caller | Refusal], None]) -> None:
+        context.chat.system.spawn("authenticate", check(token, done))
+
+    return authenticate
+
+
+def start_timers(context: Context, registry: SocketRegistry) -> None:
+    revocations = Revocations(ServerState(context.database), context.sessions, context.chat, context.clock)
+    context.chat.system.spawn("sockets", registry.run())
+    context.chat.system.spawn("revocations", revocations.run())
+
+
+async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge) -> list[str]:
+    """Accept connections; the URLs, with the port that was taken."""
+    settings = context.settings
+    origins = frozenset(settings.cors_origins)
+    app = web.Application(
+        middlewares=middlewares(settings.cors_origins, context.readiness), client_max_size=BODY_MAX_BYTES
+    )
+    app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins))
+    add_routes(app, context, ROUTES)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    tls = tls_context(settings)
+    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls, backlog=4096)
+    await site.start()
+    scheme = "https" if tls else "http"
+    return [f"{scheme}://{address[0]}:{address[1]}" for address in runner.addresses]
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if not (settings.ssl_cert.exists() and settings.ssl_key.exists()):
+        return None
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(settings.ssl_cert, settings.ssl_key)
+    return tls
+
+
+async def drain(readiness: Readiness, registry: SocketRegistry) -> None:
+    """Send everybody elsewhere, in batches, so that they do not all reconnect at once."""
+    readiness.drain()
+    sockets = registry.all()
+    for socket in sockets:
+        socket.say(GoingAway(retry_after_ms=RECONNECT_WITHIN_MS))
+    for start in range(0, len(sockets), DRAIN_BATCH):
+        for socket in sockets[start : start + DRAIN_BATCH]:
+            socket.close(RESTARTING, "The server is restarting: reconnect and resume.")
+        await asyncio.sleep(DRAIN_PAUSE_S)
