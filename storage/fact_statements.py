@@ -1,0 +1,231 @@
+"""The statements that write a commit: one for each table that it touches, however many rows.
+
+Next on a message's path: back in `messages.py`, the transaction ends and the journal is answered.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+from protocol.ids import ChannelId, MessageId
+from storage.channel_facts import write_channel_fact
+from storage.fact_rows import CommitRows, Row
+from storage.json_rows import JsonStatement, Kind
+
+INTEGER, TEXT, TIME = Kind.INTEGER, Kind.TEXT, Kind.TIME
+
+MOVE = """
+    UPDATE channels SET last_seq = moving.last_seq,
+        changed_seq = coalesce(moving.changed_seq, channels.changed_seq)
+    FROM {rows} AS moving
+    WHERE channels.id = moving.id AND channels.last_seq = moving.expected AND channels.deleted_at IS NULL
+    RETURNING channels.id
+"""
+# Rows are locked in the order of their ids, so that two processes that move the same channels never deadlock.
+MOVE_IN_ORDER = """
+    WITH moving AS MATERIALIZED (SELECT * FROM {rows} AS given),
+    locked AS MATERIALIZED (
+        SELECT channels.id FROM channels JOIN moving ON moving.id = channels.id
+        ORDER BY channels.id FOR NO KEY UPDATE OF channels
+    )
+    UPDATE channels SET last_seq = moving.last_seq,
+        changed_seq = coalesce(moving.changed_seq, channels.changed_seq)
+    FROM moving JOIN locked ON locked.id = moving.id
+    WHERE channels.id = moving.id AND channels.last_seq = moving.expected AND channels.deleted_at IS NULL
+    RETURNING channels.id
+"""
+_MOVE_FIELDS = {"id": INTEGER, "expected": INTEGER, "last_seq": INTEGER, "changed_seq": INTEGER}
+MOVES = {
+    "sqlite": JsonStatement(MOVE, **_MOVE_FIELDS),
+    "postgresql": JsonStatement(MOVE_IN_ORDER, **_MOVE_FIELDS),
+}
+
+LAST_ID = text("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)")
+NEXT_IDS = text("SELECT nextval('messages_id_seq') FROM generate_series(1, :count)")
+
+ADD_MESSAGES = JsonStatement(
+    """
+    INSERT INTO messages (id, channel_id, seq, changed_seq, stream_id, sender_id, recipient_id,
+        conversation_id, content, parent_id, nonce, via, created_at, updated_at)
+    SELECT id, channel_id, seq, seq, stream_id, sender_id, recipient_id,
+        conversation_id, content, parent_id, nonce, via, at, at
+    FROM {rows} AS posted
+    """,
+    id=INTEGER,
+    channel_id=INTEGER,
+    seq=INTEGER,
+    stream_id=TEXT,
+    sender_id=INTEGER,
+    recipient_id=INTEGER,
+    conversation_id=TEXT,
+    content=TEXT,
+    parent_id=INTEGER,
+    nonce=TEXT,
+    via=TEXT,
+    at=TIME,
+)
+
+ADD_MENTIONS = JsonStatement(
+    """
+    INSERT INTO mentions (message_id, user_id, created_at, updated_at)
+    SELECT message_id, user_id, at, at FROM {rows} AS mentioned
+    """,
+    message_id=INTEGER,
+    user_id=INTEGER,
+    at=TIME,
+)
+
+ATTACH = JsonStatement(
+    """
+    UPDATE attachments SET message_id = attached.message_id, updated_at = attached.at
+    FROM {rows} AS attached
+    WHERE attachments.id = attached.id AND attachments.message_id IS NULL
+    RETURNING attachments.id
+    """,
+    id=INTEGER,
+    message_id=INTEGER,
+    at=TIME,
+)
+
+CHANGE_MESSAGES = JsonStatement(
+    """
+    UPDATE messages SET changed_seq = changed.seq, content = changed.content, edited_at = changed.edited_at,
+        deleted_at = changed.deleted_at, updated_at = changed.updated_at
+    FROM {rows} AS changed
+    WHERE messages.id = changed.id
+    """,
+    id=INTEGER,
+    seq=INTEGER,
+    content=TEXT,
+    edited_at=TIME,
+    deleted_at=TIME,
+    updated_at=TIME,
+)
+
+ADD_EDITS = JsonStatement(
+    """
+    INSERT INTO message_edits (message_id, content, edited_at, created_at, updated_at)
+    SELECT message_id, content, at, at, at FROM {rows} AS edited
+    """,
+    message_id=INTEGER,
+    content=TEXT,
+    at=TIME,
+)
+
+_REACTION_FIELDS = {"message_id": INTEGER, "reaction_id": INTEGER, "user_id": INTEGER}
+REMOVE_REACTIONS = JsonStatement(
+    """
+    DELETE FROM message_reactions
+    WHERE (message_id, reaction_id, user_id) IN {rows}
+    """,
+    **_REACTION_FIELDS,
+)
+ADD_REACTIONS = JsonStatement(
+    """
+    INSERT INTO message_reactions (message_id, reaction_id, user_id, created_at, updated_at)
+    SELECT message_id, reaction_id, user_id, at, at FROM {rows} AS added
+    WHERE true
+    ON CONFLICT (message_id, reaction_id, user_id) DO NOTHING
+    """,
+    **_REACTION_FIELDS,
+    at=TIME,
+)
+
+# What was said is gone with the message; files without a message are swept.
+FORGET_DELETED = tuple(
+    JsonStatement(sql, message_id=INTEGER)
+    for sql in (
+        "DELETE FROM message_edits WHERE message_id IN {rows}",
+        "DELETE FROM message_reactions WHERE message_id IN {rows}",
+        "DELETE FROM mentions WHERE message_id IN {rows}",
+        "UPDATE attachments SET message_id = NULL WHERE message_id IN {rows}",
+    )
+)
+
+PUT_MEMBERS = JsonStatement(
+    """
+    INSERT INTO channel_members AS member (channel_id, user_id, role, changed_seq, joined_seq, read_seq,
+        joined_at, left_at, created_at, updated_at)
+    SELECT channel_id, user_id, role, changed_seq, coalesce(joined_seq, changed_seq), read_seq,
+        joined_at, left_at, at, at
+    FROM {rows} AS changed
+    WHERE true
+    ON CONFLICT (channel_id, user_id) DO UPDATE SET
+        role = excluded.role,
+        changed_seq = excluded.changed_seq,
+        joined_seq = CASE WHEN excluded.joined_at = member.joined_at THEN member.joined_seq
+            ELSE excluded.joined_seq END,
+        read_seq = CASE WHEN excluded.read_seq > member.read_seq THEN excluded.read_seq
+            ELSE member.read_seq END,
+        joined_at = excluded.joined_at,
+        left_at = excluded.left_at,
+        updated_at = excluded.updated_at
+    """,
+    channel_id=INTEGER,
+    user_id=INTEGER,
+    role=TEXT,
+    changed_seq=INTEGER,
+    joined_seq=INTEGER,
+    read_seq=INTEGER,
+    joined_at=TIME,
+    left_at=TIME,
+    at=TIME,
+)
+
+MOVE_MARKERS = JsonStatement(
+    """
+    UPDATE channel_members SET read_seq = moved.read_seq
+    FROM {rows} AS moved
+    WHERE channel_members.channel_id = moved.channel_id AND channel_members.user_id = moved.user_id
+        AND channel_members.read_seq < moved.read_seq
+    """,
+    channel_id=INTEGER,
+    user_id=INTEGER,
+    read_seq=INTEGER,
+)
+
+COUNT_INVITE_USES = JsonStatement(
+    "UPDATE invites SET uses = uses + used.count FROM {rows} AS used WHERE invites.code = used.code",
+    code=TEXT,
+    count=INTEGER,
+)
+
+
+class NotWritten(Exception):  # noqa: N818 - it says what became of the part
+    """A fact rests on something that is no longer so."""
+
+
+def move_channels(connection: Connection, fences: Sequence[Row]) -> set[ChannelId]:
+    """The channels that stood where they were expected, and now stand further on."""
+    return set(MOVES[connection.dialect.name].execute(connection, sorted(fences)).scalars())
+
+
+def next_message_ids(connection: Connection, count: int) -> list[MessageId]:
+    if count == 0:
+        return []
+    if connection.dialect.name == "sqlite":
+        last = connection.execute(LAST_ID).scalar_one()
+        return [MessageId(last + number) for number in range(1, count + 1)]
+    return sorted(connection.execute(NEXT_IDS, {"count": count}).scalars())
+
+
+def write_rows(connection: Connection, rows: CommitRows) -> None:
+    ADD_MESSAGES.execute_any(connection, rows.messages)
+    ADD_MENTIONS.execute_any(connection, rows.mentions)
+    _attach(connection, rows.attachments)
+    CHANGE_MESSAGES.execute_any(connection, list(rows.changed_messages.values()))
+    ADD_EDITS.execute_any(connection, rows.edits)
+    REMOVE_REACTIONS.execute_any(connection, list(rows.reactions_removed))
+    ADD_REACTIONS.execute_any(connection, list(rows.reactions_added.values()))
+    for statement in FORGET_DELETED:
+        statement.execute_any(connection, rows.deleted_messages)
+    PUT_MEMBERS.execute_any(connection, list(rows.members.values()))
+    for channel_id, fact in rows.channel_facts:
+        write_channel_fact(connection, channel_id, fact)
+    COUNT_INVITE_USES.execute_any(connection, list(rows.invite_uses.items()))
+    MOVE_MARKERS.execute_any(connection, [(*key, read_seq) for key, read_seq in rows.markers.items()])
+
+
+def _attach(connection: Connection, rows: Sequence[Row]) -> None:
+    if rows and len(ATTACH.execute(connection, rows).all()) < len(rows):
+        raise NotWritten("a file was sent with another message first, or is gone")
