@@ -62,5 +62,6 @@ def _engine(url: URL, size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args=connect_args,
     )
