@@ -16,7 +16,6 @@ LIMIT_DEFAULT: Final = 50
 CURSOR_MAX_CHARS: Final = 1000
 
 Item = TypeVar("Item")
-Key = TypeVar("Key")
 
 Limit = Annotated[
     int, Meta(ge=1, description=f"How many items at most: 1 to {LIMIT_MAX}. More is taken for {LIMIT_MAX}.")
@@ -26,6 +25,7 @@ CursorText = Annotated[
     Meta(max_length=CURSOR_MAX_CHARS, description="`next` of the page before: goes on where that one ended."),
 ]
 Skip = Annotated[int, Meta(ge=0, le=MAX_INT, description="How many items to leave out at the beginning.")]
+Offset = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Needle = Annotated[str, Meta(min_length=1, max_length=100, description="Only what begins with this.")]
 
 
@@ -54,8 +54,11 @@ class SearchQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     q: Needle | None = None
 
 
-def read_cursor(cursor: str | None, kind: type[Key]) -> Key | None:
-    """The key that a cursor stands for. Raises Refused `invalid` for what is no cursor of this list."""
+def read_cursor(cursor: str | None, kind: Any) -> Any:
+    """The key of type `kind` that a cursor stands for, None without one.
+
+    Anybody can write a cursor, so `kind` says what is allowed. Raises Refused `invalid`.
+    """
     if cursor is None:
         return None
     try:
@@ -77,8 +80,17 @@ def page_of(found: Sequence[Item], size: int, key: Callable[[Item], Any]) -> Pag
     return Page(items, write_cursor(key(items[-1])) if more else None)
 
 
+def read_offset(query: PageQuery) -> int:
+    """Where a page begins in a list whose cursor is a position. Raises Refused."""
+    return (read_cursor(query.cursor, Offset) or 0) + query.skip
+
+
+def page_by_offset(found: Sequence[Item], size: int, start: int) -> Page[Item]:
+    """The page of a query for one item more than `size`, from `start` on."""
+    return Page(list(found[:size]), write_cursor(start + size) if len(found) > size else None)
+
+
 def page_in_memory(items: Sequence[Item], query: PageQuery) -> Page[Item]:
-    """A page of a list that is at hand whole; its cursor is a position."""
-    start = (read_cursor(query.cursor, int) or 0) + query.skip
-    end = start + query.size
-    return Page(list(items[start:end]), write_cursor(end) if end < len(items) else None)
+    """A page of a list that is at hand whole."""
+    start = read_offset(query)
+    return page_by_offset(items[start : start + query.size + 1], query.size, start)

@@ -3,7 +3,6 @@
 from msgspec import UNSET, UnsetType, structs
 
 from protocol.errors import Code, Refusal, Refused
-from protocol.ids import SessionId
 from protocol.resources import Session, User
 from server.auth import REVOKED
 from server.calls import Call
@@ -72,7 +71,7 @@ async def list_sessions(call: Call, query: PageQuery) -> Page[Session]:
         call.user_id,
         call.context.clock.now(),
         current=call.caller.session_id,
-        before=read_cursor(query.cursor, SessionId),
+        before=read_cursor(query.cursor, ASessionId),
         skip=query.skip,
         limit=query.size + 1,
     )

@@ -1,7 +1,6 @@
 """People, as others see them."""
 
 from protocol.errors import Code, Refusal, Refused
-from protocol.ids import UserId
 from protocol.resources import PublicProfile, User
 from server.calls import Call
 from server.fields import AUserId
@@ -25,7 +24,7 @@ async def read_own_user(call: Call) -> User:
 async def list_users(call: Call, query: SearchQuery) -> Page[PublicProfile]:
     """List people, newest first; `q` finds those whose name begins with it."""
     found = await call.context.accounts.list_profiles(
-        q=query.q, before=read_cursor(query.cursor, UserId), skip=query.skip, limit=query.size + 1
+        q=query.q, before=read_cursor(query.cursor, AUserId), skip=query.skip, limit=query.size + 1
     )
     profiles = [with_presence(call.context.chat, profile) for profile in found]
     return page_of(profiles, query.size, lambda profile: profile.id)
