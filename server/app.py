@@ -184,7 +184,7 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
     app = web.Application(
         middlewares=middlewares(settings.cors_origins, context.readiness), client_max_size=BODY_MAX_BYTES
     )
-    app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins))
+    app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins).__call__)
     add_routes(app, context, ROUTES)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
     await runner.setup()
