@@ -1,0 +1,62 @@
+"""A real server for each test, on a fresh database of either kind."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings
+from tests.server.rest.client import Api, Running, serving
+
+
+def settings_for(url: str, folder: Path) -> Settings:
+    """Quick hashes and no throttles: tests that are about those ask for them."""
+    return Settings(
+        database_url=url,
+        host="127.0.0.1",
+        port=0,
+        data_folder=folder,
+        bcrypt_rounds=4,
+        command_rate=None,
+        login_failure_rate=None,
+        registration_rate=None,
+    )
+
+
+@pytest.fixture
+def settings(sqlite_url: str, tmp_path: Path) -> Settings:
+    return settings_for(sqlite_url, tmp_path)
+
+
+@pytest.fixture
+async def running(database_url: str, tmp_path: Path) -> AsyncIterator[Running]:
+    """On both kinds of database."""
+    async with serving(settings_for(database_url, tmp_path)) as running:
+        yield running
+
+
+@pytest.fixture
+async def sqlite_running(settings: Settings) -> AsyncIterator[Running]:
+    """On SQLite only: for what does not depend on the database."""
+    async with serving(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def nobody(running: Running) -> Api:
+    return running.nobody
+
+
+@pytest.fixture
+async def alice(nobody: Api) -> Api:
+    return await nobody.newcomer("alice")
+
+
+@pytest.fixture
+async def bob(nobody: Api) -> Api:
+    return await nobody.newcomer("bob")
+
+
+@pytest.fixture
+async def carol(nobody: Api) -> Api:
+    return await nobody.newcomer("carol")

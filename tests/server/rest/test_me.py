@@ -1,0 +1,121 @@
+"""One's own account: profile, password and sessions."""
+
+import pytest
+
+from protocol.rates import Rate
+from server.settings import Settings
+from tests.server.rest.client import PASSWORD, Api, Running, serving
+
+CHANGE = {"current_password": PASSWORD, "new_password": "another-battery"}
+
+
+async def test_the_profile_is_changed_as_far_as_it_is_given(alice: Api) -> None:
+    changed = await alice.put("/auth/me", {"full_name": "Alice", "bio": "Curious", "email": "a@example.org"})
+    assert (changed["full_name"], changed["bio"], changed["email"]) == ("Alice", "Curious", "a@example.org")
+    changed = await alice.put(
+        "/auth/me", {"bio": None, "username": "alice2", "picture": "https://x.example/a.png"}
+    )
+    assert (changed["full_name"], changed["bio"], changed["username"]) == ("Alice", None, "alice2")
+    assert await alice.get("/auth/me") == changed
+    assert await alice.get("/users/me") == changed
+    assert await alice.put("/auth/me", {}) == changed
+
+
+async def test_one_may_keep_ones_own_name_but_not_take_anothers(alice: Api, bob: Api) -> None:
+    await alice.put("/auth/me", {"username": "ALICE", "email": "alice@example.org"})
+    taken = {"username": bob.name.upper()}
+    assert await alice.refused("PUT", "/auth/me", taken, expect=409) == ("taken", "username")
+    taken = {"email": "BOB@example.org"}
+    assert await alice.refused("PUT", "/auth/me", taken, expect=409) == ("taken", "email")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("username", None),
+        ("username", ""),
+        ("email", "x"),
+        ("bio", "x" * 2001),
+        ("bio", "\0"),
+        ("picture", "javascript:alert(1)"),
+        ("picture", "https://x.example/a b"),
+        ("is_superuser", True),
+        ("is_active", False),
+        ("id", 1),
+        ("roles", []),
+        ("password", "x"),
+        ("hashed_password", "x"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_by_field(alice: Api, field: str, value: object) -> None:
+    assert await alice.refused("PUT", "/auth/me", {field: value}) == ("invalid", field)
+
+
+async def test_a_new_password_ends_every_other_session(nobody: Api, alice: Api) -> None:
+    other = await nobody.log_in("alice")
+    assert (await alice.put("/auth/me/password", CHANGE))["id"] == alice.id
+    await alice.get("/auth/me")
+    assert await other.refused("GET", "/auth/me", expect=401) == ("token_revoked",)
+    await nobody.log_in("alice", "another-battery")
+    old = {"username": "alice", "password": PASSWORD}
+    assert await nobody.refused("POST", "/auth/login", old, expect=401) == ("wrong_password",)
+
+
+async def test_the_password_is_changed_only_with_the_current_one(nobody: Api, alice: Api) -> None:
+    wrong = CHANGE | {"current_password": "wrong-battery"}
+    assert await alice.refused("PUT", "/auth/me/password", wrong, expect=401) == ("wrong_password",)
+    await nobody.log_in("alice")
+
+
+@pytest.mark.parametrize("password", ["short", "x7" * 36 + "!", "password123", "ALICE@example.org"])
+async def test_a_weak_new_password_is_refused(alice: Api, password: str) -> None:
+    weak = CHANGE | {"new_password": password}
+    assert await alice.refused("PUT", "/auth/me/password", weak) == ("invalid", "new_password")
+
+
+async def test_guessing_the_current_password_is_throttled(settings: Settings) -> None:
+    async with serving(settings, login_failure_rate=Rate(per_s=0.001, burst=2)) as running:
+        alice = await running.nobody.newcomer("alice")
+        wrong = CHANGE | {"current_password": "wrong-battery"}
+        for _ in range(2):
+            await alice.refused("PUT", "/auth/me/password", wrong, expect=401)
+        assert await alice.refused("PUT", "/auth/me/password", CHANGE, expect=429) == ("rate_limited",)
+
+
+async def test_sessions_are_listed_newest_first_with_the_current_one_marked(nobody: Api, alice: Api) -> None:
+    answer = await nobody.post(
+        "/auth/login",
+        {"username": "alice", "password": PASSWORD},
+        expect=200,
+        headers={"User-Agent": "Pocket/1"},
+    )
+    pocket = Api(nobody.session, answer["access_token"])
+    sessions = (await pocket.get("/auth/sessions"))["items"]
+    assert [each["current"] for each in sessions] == [True, False]
+    assert (sessions[0]["device_info"], sessions[0]["ip_address"]) == ("Pocket/1", "127.0.0.1")
+    first = await pocket.get("/auth/sessions?limit=1")
+    assert [each["id"] for each in first["items"]] == [sessions[0]["id"]]
+    second = await pocket.get(f"/auth/sessions?limit=1&cursor={first['next']}")
+    assert (second["items"][0]["id"], second["next"]) == (sessions[1]["id"], None)
+    skipped = await pocket.get("/auth/sessions?skip=1")
+    assert [each["id"] for each in skipped["items"]] == [sessions[1]["id"]]
+
+
+async def test_one_may_end_ones_own_sessions_only(nobody: Api, alice: Api, bob: Api) -> None:
+    other = await nobody.log_in("alice")
+    sessions = (await alice.get("/auth/sessions"))["items"]
+    others = next(each["id"] for each in sessions if not each["current"])
+    assert await bob.refused("DELETE", f"/auth/sessions/{others}", expect=404) == ("not_found",)
+    await alice.delete(f"/auth/sessions/{others}")
+    assert await other.refused("GET", "/auth/me", expect=401) == ("token_revoked",)
+    await alice.refused("DELETE", f"/auth/sessions/{others}", expect=404)
+    await alice.refused("DELETE", f"/auth/sessions/{2**53}", expect=404)
+    assert await alice.refused("DELETE", "/auth/sessions/x") == ("invalid", "session_id")
+
+
+async def test_use_of_a_session_is_noted(running: Running) -> None:
+    alice = await running.nobody.newcomer()
+    before = (await alice.get("/auth/sessions"))["items"][0]
+    await running.context.sessions.flush_uses()
+    after = (await alice.get("/auth/sessions"))["items"][0]
+    assert after["last_used_at"] > before["last_used_at"]
