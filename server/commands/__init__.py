@@ -1,0 +1,1 @@
+"""The commands of `parley`, a module each: `configure` says what it takes, `run` returns its exit code."""
