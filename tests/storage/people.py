@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from protocol.facts import AnyFact, MessagePosted, Numbered, Part, PartResult, Taken, Written
 from protocol.ids import ChannelId, MessageId, Seq, UserId
-from protocol.resources import PublicProfile, User
+from protocol.resources import Message, PublicProfile, User
 from storage.accounts import Accounts, NewUser, TakenField
 from storage.channels import Channels, NewChannel
 from storage.engine import Database
@@ -89,3 +91,10 @@ class Chat:
 def direct_fields(chat: Chat, sender: int, recipient: int) -> dict[str, Any]:
     low, high = sorted((chat.ids[sender], chat.ids[recipient]))
     return {"recipient_id": UserId(chat.ids[recipient]), "conversation_id": f"direct:{low}:{high}"}
+
+
+def deleted(message: Message) -> Message:
+    """As the channel decides a deletion."""
+    return structs.replace(
+        message, content=None, reactions=(), attachments=(), mentions=(), deleted_at=LATER, updated_at=LATER
+    )
