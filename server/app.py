@@ -39,6 +39,7 @@ from server.tokens import AccessTokens
 from server.upgrade import Upgrade
 from storage.accounts import Accounts
 from storage.channels import Channels
+from storage.conversations import Conversations
 from storage.engine import Database
 from storage.messages import Messages
 from storage.server_state import ServerState
@@ -127,6 +128,7 @@ def compose(settings: Settings, clock: Clock, database: Database, epoch: str) ->
         sessions=sessions,
         channels=channels,
         messages=messages,
+        conversations=Conversations(database),
         authenticator=Authenticator(tokens, sessions, clock),
         hasher=hasher,
         throttles=throttles,

@@ -13,6 +13,7 @@ from server.settings import Settings
 from server.throttles import Throttles
 from storage.accounts import Accounts
 from storage.channels import Channels
+from storage.conversations import Conversations
 from storage.engine import Database
 from storage.messages import Messages
 from storage.sessions import Sessions
@@ -31,6 +32,7 @@ class Context(Struct, frozen=True, kw_only=True):
     sessions: Sessions
     channels: Channels
     messages: Messages
+    conversations: Conversations
     authenticator: Authenticator
     hasher: PasswordHasher
     throttles: Throttles

@@ -5,12 +5,25 @@ from typing import Final
 from server.rest.accounts import accounts
 from server.rest.channel_messages import channel_messages
 from server.rest.channels import channels
+from server.rest.conversations import conversations
 from server.rest.invites import invites
 from server.rest.me import me
 from server.rest.membership import membership
+from server.rest.messages import messages
 from server.rest.status import status
 from server.rest.users import users
 from server.routing import Route
 
-PARTS: Final = (status, accounts, me, users, channels, membership, invites, channel_messages)
+PARTS: Final = (
+    status,
+    accounts,
+    me,
+    users,
+    channels,
+    membership,
+    invites,
+    channel_messages,
+    messages,
+    conversations,
+)
 ROUTES: Final[tuple[Route, ...]] = tuple(route for part in PARTS for route in part.routes)
