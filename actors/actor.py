@@ -4,10 +4,14 @@ Mail schedules one turn if none is scheduled; the turn takes everything that has
 awaits, it is atomic: an actor's state needs no lock, and load turns into bigger batches by itself.
 """
 
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from protocol.errors import Code, Refusal
+
+Address = tuple[str, int]
+"""Kind and key of an actor: `("channel", 7)`. The same actor whether it is awake or not."""
 
 BROKEN = Refusal(Code.INTERNAL, "Something went wrong here. Try again.", retry_after_ms=1000)
 
@@ -27,7 +31,10 @@ class Actor:
         """All mail of this turn was received."""
 
     def abandon(self, refusal: Refusal) -> None:
-        """This activation ends: answer everybody who is still waiting with `refusal`."""
+        """This activation ends in trouble: answer everybody who is still waiting with `refusal`."""
+
+    def sleep(self) -> None:
+        """This activation ends because it is idle; the next mail starts another."""
 
     @property
     def is_idle(self) -> bool:
@@ -58,21 +65,25 @@ class Cell:
         "_mailbox",
         "_max_mail",
         "actor",
+        "address",
         "is_alive",
         "last_turn_s",
-        "name",
     )
 
-    def __init__(self, name: str, actor: Actor, host: Host, max_mail: int) -> None:
-        self.name = name
+    def __init__(self, address: Address, actor: Actor, host: Host, max_mail: int) -> None:
+        self.address = address
         self.actor = actor
         self.is_alive = True
         self.last_turn_s = host.monotonic()
         self._host = host
         self._max_mail = max_mail
-        self._mailbox: list[Any] = []
+        self._mailbox: deque[Any] = deque()
         self._is_scheduled = False
         actor.cell = self
+
+    @property
+    def name(self) -> str:
+        return f"{self.address[0]}:{self.address[1]}"
 
     def offer(self, mail: Any) -> bool:
         """Put client mail in the mailbox; False when it is full, so that the sender can say so at once."""
@@ -95,11 +106,13 @@ class Cell:
         self._host.run(self.name, work, lambda result: self.put(wrap(result)))
 
     def end(self) -> None:
-        """End this activation: whoever waits was answered, and the next mail starts a fresh one."""
+        """End this activation: whoever waits was answered, and unread mail goes to a fresh one."""
         self._host.end(self)
 
     def take_mail(self) -> list[Any]:
-        mail, self._mailbox = self._mailbox, []
+        """Empty the mailbox."""
+        mail = list(self._mailbox)
+        self._mailbox.clear()
         return mail
 
     @property
@@ -109,29 +122,29 @@ class Cell:
     def _turn(self) -> None:
         self._is_scheduled = False
         self.last_turn_s = self._host.monotonic()
-        receive = self.actor.receive
-        mailbox = self.take_mail()
-        for position, mail in enumerate(mailbox):
-            if not self.is_alive:
-                refuse(mailbox[position:], BROKEN)
-                return
+        mailbox, receive = self._mailbox, self.actor.receive
+        mail: Any = None
+        for _ in range(len(mailbox)):
+            mail = mailbox.popleft()
             try:
                 receive(mail)
             except Exception as error:
-                refuse(mailbox[position:], BROKEN)
+                refuse([mail], BROKEN)
                 self._host.failed(self, mail, error)
                 return
-        self._finish(mailbox)
+            if not self.is_alive:
+                return
+        self._finish(mail)
 
-    def _finish(self, mailbox: list[Any]) -> None:
+    def _finish(self, last_mail: Any) -> None:
         try:
             if self.is_alive:
                 self.actor.end_turn()
         except Exception as error:
-            self._host.failed(self, mailbox[-1], error)
+            self._host.failed(self, last_mail, error)
 
 
-def refuse(mailbox: list[Any], refusal: Refusal) -> None:
+def refuse(mailbox: Iterable[Any], refusal: Refusal) -> None:
     """Answer every asker in a mailbox that nobody will read any more."""
     for mail in mailbox:
         answer = getattr(mail, "answer", None)

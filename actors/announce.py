@@ -30,6 +30,9 @@ from protocol.facts import (
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.resources import Channel, ChannelInfo, Message, Role
 
+SPLITTING = (MemberJoined, MemberLeft, ChannelClosed)
+"""After these not the same people listen as before."""
+
 Reason = Literal["left", "removed", "deleted"]
 
 
@@ -53,10 +56,13 @@ class Announcement:
 
     def make(self, shown: Sequence[Shown]) -> None:
         for item in shown:
-            self._show(item.fact, item.message)
+            if isinstance(item.fact, SPLITTING):
+                self._split(item.fact, item.message)
+            else:
+                self._run.append(event_of(self._channel_id, item.fact, item.message))
         self._flush(self._after.last_seq)
 
-    def _show(self, fact: NumberedFact, message: Message | None) -> None:
+    def _split(self, fact: NumberedFact, message: Message | None) -> None:
         match fact:
             case MemberJoined():
                 self._flush(Seq(fact.seq - 1))
@@ -71,8 +77,6 @@ class Announcement:
             case ChannelClosed():
                 self._flush(fact.seq)
                 self._dissolve()
-            case _:
-                self._run.append(event_of(self._channel_id, fact, message))
 
     def admit_both(self, position: Seq) -> None:
         """The first message of a direct channel makes it appear to both of its members."""

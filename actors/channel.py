@@ -62,9 +62,10 @@ class Channel(Actor):
             self._early.append(mail)
 
     def _receive_open(self, channel: OpenChannel, mail: Any) -> None:
+        if mail.__class__ is Ask:
+            channel.handle(mail)
+            return
         match mail:
-            case Ask():
-                channel.handle(mail)
             case PartDone():
                 channel.part_done(mail)
             case Resume():

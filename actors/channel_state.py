@@ -105,7 +105,7 @@ def decide_post(state: ChannelState, by: Identity, command: PostMessage, now: da
             sender_id=by.user_id,
             content=command.content,
             nonce=command.nonce,
-            recipient_id=state.peer_of(by.user_id),
+            recipient_id=state.peer_of(by.user_id) if state.is_direct else None,
             conversation_id=state.base.conversation_id,
             parent_id=command.parent_id,
             attachments=command.attachments,
@@ -116,12 +116,14 @@ def decide_post(state: ChannelState, by: Identity, command: PostMessage, now: da
 
 
 def decide_join(state: ChannelState, by: Identity, command: JoinChannel, now: datetime) -> Decision:
-    if state.is_direct or (state.base.is_private and command.join_code is None and not is_member(state, by)):
+    if state.is_direct:
+        return NOT_FOUND
+    if is_member(state, by):
+        return []
+    if state.base.is_private and command.join_code is None:
         return NOT_FOUND
     if command.join_code is not None and not is_usable(state.invites.get(command.join_code), now):
         return Refusal(Code.GONE, "The invite has expired, is used up or was revoked. Ask for a new one.")
-    if is_member(state, by):
-        return []
     if state.base.is_archived:
         return ARCHIVED
     return [
@@ -297,10 +299,19 @@ def next_seq(state: ChannelState) -> Seq:
 
 def apply(state: ChannelState, fact: AnyFact) -> ChannelState:
     """The channel after a fact; messages are kept elsewhere and only move `last_seq`."""
+    if isinstance(fact, MessagePosted):
+        return ChannelState(
+            state.base, fact.seq, state.members, state.invites, state.join_code, state.is_closed
+        )
+    changes = changed_fields(state, fact)
     if isinstance(fact, Numbered):
-        changes: dict[str, Any] = {"last_seq": fact.seq}
-    else:
-        changes = {}
+        changes["last_seq"] = fact.seq
+    return structs.replace(state, **changes)
+
+
+def changed_fields(state: ChannelState, fact: AnyFact) -> dict[str, Any]:
+    """What a fact changes beside `last_seq`."""
+    changes: dict[str, Any] = {}
     match fact:
         case MemberJoined():
             changes |= joined(state, fact)
@@ -319,7 +330,7 @@ def apply(state: ChannelState, fact: AnyFact) -> ChannelState:
             changes["invites"] = {**state.invites, fact.invite.join_code: fact.invite}
         case InviteRevoked():
             changes |= revoked(state, fact.join_code)
-    return structs.replace(state, **changes)
+    return changes
 
 
 def joined(state: ChannelState, fact: MemberJoined) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Chat:
 
     def _start(self, channels: Channels) -> None:
         system = self.system
-        Cell("journal", self.journal, system, max_mail=1_000_000)
+        Cell(("journal", 0), self.journal, system, max_mail=1_000_000)
         around = Surroundings(system, channels, self.journal, self.fanout, self._clock)
         user_around = UserSurroundings(
             system,

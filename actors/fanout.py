@@ -15,13 +15,21 @@ EPHEMERAL_MAX_AUDIENCE = 200
 """Typing and presence are not shown in channels with more sockets than this: their cost is quadratic."""
 
 
-class Audience:
-    """The live sockets of one channel by codec, and the last `seq` that all of them were given."""
+GONE = Seq(2**62)
+"""Where the audience of a channel that no longer exists stands: no client is ever there."""
 
-    __slots__ = ("by_codec", "position")
+
+class Audience:
+    """The live sockets of one channel by codec, and the last `seq` that all of them were given.
+
+    `is_kept`: the channel's actor is awake or coming back, so the position matters even without any socket.
+    """
+
+    __slots__ = ("by_codec", "is_kept", "position")
 
     def __init__(self, position: Seq) -> None:
         self.position = position
+        self.is_kept = False
         self.by_codec: dict[Codec, dict[Connection, None]] = {}
 
     def __contains__(self, connection: Connection) -> bool:
@@ -84,11 +92,13 @@ class Fanout:
         }
 
     def tell_user(self, user_id: UserId, event: AnyEvent) -> None:
-        """A personal event for every live connection of a user."""
+        """A personal event for every live connection of a user; the others have it from their `ready`."""
         encoded = Encoded((event,))
         for connection in self.connections_of(user_id):
             if connection.is_live:
                 connection.write(encoded.frames(connection.codec))
+            else:
+                connection.is_stale = True
 
     # Channels.
 
@@ -101,36 +111,51 @@ class Fanout:
         audience = self._audiences.get(channel_id)
         return [] if audience is None else audience.connections()
 
-    def open(self, channel_id: ChannelId, last_seq: Seq) -> list[Connection]:
-        """The channel's actor has loaded at `last_seq`: those of its audience who have not heard so far.
+    def open(self, channel_id: ChannelId, last_seq: Seq) -> list[Connection] | None:
+        """The channel's actor has loaded at `last_seq`; None when nothing was missed.
 
-        They are taken out of the audience, to be caught up from the position that they stood at.
+        Otherwise everybody is taken out of the audience, to be caught up from where their `cursors` now say.
         """
         audience = self._audiences.setdefault(channel_id, Audience(last_seq))
-        if audience.position >= last_seq:
-            return []
+        audience.is_kept = True
+        if audience.position == last_seq:
+            return None
         behind = audience.connections()
         for connection in behind:
             self._drop(channel_id, audience, connection)
+            connection.cursors[channel_id] = audience.position
         audience.position = last_seq
         return behind
 
     def close(self, channel_id: ChannelId) -> None:
         """The channel's actor sleeps; its table stays as long as somebody is in it."""
         audience = self._audiences.get(channel_id)
-        if audience is not None and not len(audience):
-            del self._audiences[channel_id]
+        if audience is not None:
+            audience.is_kept = False
+            self._forget_if_empty(channel_id, audience)
+
+    def lose(self, channel_id: ChannelId) -> list[Connection]:
+        """The channel is gone without having said so: those who were still in its audience."""
+        audience = self._audiences.get(channel_id)
+        if audience is None:
+            return []
+        audience.is_kept = True
+        audience.position = GONE
+        return audience.connections()
 
     def subscribe(self, channel_id: ChannelId, connection: Connection, position: Seq) -> None:
-        """Every event of the channel after `position` goes to this connection."""
+        """Every event of the channel after `position` goes to this connection: it needs no catching up."""
         audience = self._audiences.setdefault(channel_id, Audience(position))
         audience.by_codec.setdefault(connection.codec, {})[connection] = None
         connection.channels[channel_id] = None
+        connection.cursors.pop(channel_id, None)
 
     def is_subscribed(self, channel_id: ChannelId, connection: Connection) -> bool:
         return channel_id in connection.channels
 
     def unsubscribe(self, channel_id: ChannelId, connection: Connection) -> None:
+        """Nothing more of the channel goes to this connection, neither events nor what it missed."""
+        connection.cursors.pop(channel_id, None)
         audience = self._audiences.get(channel_id)
         if audience is not None and channel_id in connection.channels:
             self._drop(channel_id, audience, connection)
@@ -148,7 +173,7 @@ class Fanout:
         """Committed events for the channel's whole audience, which afterwards stands at `last_seq`."""
         audience = self._audiences.setdefault(channel_id, Audience(last_seq))
         for codec, connections in audience.by_codec.items():
-            if connections:
+            if connections and events:
                 frames = codec.frames(events)
                 for connection in connections:
                     connection.write(frames)
@@ -171,3 +196,8 @@ class Fanout:
     def _drop(self, channel_id: ChannelId, audience: Audience, connection: Connection) -> None:
         del audience.by_codec[connection.codec][connection]
         del connection.channels[channel_id]
+        self._forget_if_empty(channel_id, audience)
+
+    def _forget_if_empty(self, channel_id: ChannelId, audience: Audience) -> None:
+        if not audience.is_kept and not len(audience):
+            self._audiences.pop(channel_id, None)

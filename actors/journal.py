@@ -25,11 +25,24 @@ COMMIT_MAX_FACTS = 2_000
 WAITING_MAX_FACTS = 100_000
 
 
+class Line:
+    """Parts of one channel, each decided on the one before: once one fails, none behind it may be written.
+
+    The fence alone would not see to that: if another owner moved the channel just as far as the part that
+    failed, the part behind it would fit.
+    """
+
+    __slots__ = ("is_broken",)
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+
 class Submission(Struct, frozen=True):
-    """One part of one activation of a channel; `owner` is that activation, `done` hears the result."""
+    """One part of one line; `done` hears the result."""
 
     part: Part
-    owner: object
+    line: Line
     done: Callable[[PartResult], None]
 
 
@@ -61,11 +74,13 @@ class Journal(Actor):
 
     @override
     def receive(self, mail: Any) -> None:
-        if isinstance(mail, Submission):
+        if isinstance(mail, Committed):
+            self._finish(mail.results)
+        elif mail.line.is_broken:
+            mail.done(Fenced())
+        else:
             self._waiting.append(mail)
             self._waiting_facts += len(mail.part.facts)
-        else:
-            self._finish(mail.results)
 
     @override
     def end_turn(self) -> None:
@@ -116,9 +131,9 @@ class Journal(Actor):
 
     def _finish(self, results: Sequence[PartResult] | Exception) -> None:
         chains, self._committing = self._committing or [], None
-        if isinstance(results, Exception):
-            log.error("a commit failed: %s", type(results).__name__, exc_info=results)
-            results = [Failed(type(results).__name__)] * len(chains)
+        if isinstance(results, Exception) or len(results) != len(chains):
+            log.error("a commit failed: %r", results, exc_info=isinstance(results, Exception) and results)
+            results = [Failed("the commit failed")] * len(chains)
         for chain, result in zip(chains, results, strict=True):
             if isinstance(result, Written):
                 share_out(chain, result)
@@ -126,10 +141,10 @@ class Journal(Actor):
                 self._fail(chain, result)
 
     def _fail(self, chain: list[Submission], result: PartResult) -> None:
-        """Nothing that was decided behind a failed part may be written: drop it here, before it could."""
-        owners = {id(submission.owner) for submission in chain}
-        dropped = [submission for submission in self._waiting if id(submission.owner) in owners]
-        self._waiting = [submission for submission in self._waiting if id(submission.owner) not in owners]
+        """Nothing that was decided behind a failed part may be written: drop what waits, bar what comes."""
+        chain[0].line.is_broken = True
+        dropped = [submission for submission in self._waiting if submission.line.is_broken]
+        self._waiting = [submission for submission in self._waiting if not submission.line.is_broken]
         self._waiting_facts -= sum(len(submission.part.facts) for submission in dropped)
         for submission in chain:
             submission.done(result)
@@ -138,7 +153,7 @@ class Journal(Actor):
 
 
 def follows(earlier: Submission, later: Submission) -> bool:
-    return earlier.owner is later.owner and earlier.part.last_seq == later.part.expected
+    return earlier.line is later.line and earlier.part.last_seq == later.part.expected
 
 
 def merge(parts: list[Part]) -> Part:

@@ -49,6 +49,11 @@ class KnownMessages:
 
     def learn(self, fact: NumberedFact, message: Message | None) -> None:
         """A fact is committed; `message` is the one that it is about, as it is now."""
+        if message is not None:
+            self._older.pop(message.id, None)
+            self._recent.put_message(fact.seq, message)
+            self._read_own(message, is_new=message.seq == fact.seq)
+            return
         match fact:
             case MemberJoined():
                 self._recent.put_member(fact.seq, MemberChange(fact.user, fact.role, fact.at))
@@ -58,10 +63,6 @@ class KnownMessages:
                 self._recent.put_member(fact.seq, MemberChange(fact.user, fact.role, fact.joined_at))
             case ChannelChanged() | PrivacyChanged():
                 self._recent.put_channel(fact.seq)
-            case _ if message is not None:
-                self._older.pop(message.id, None)
-                self._recent.put_message(fact.seq, message)
-                self._read_own(message, is_new=message.seq == fact.seq)
 
     def mark_read(self, user_id: UserId, read_seq: Seq) -> bool:
         """Whether the marker of a reader moved; markers never go back."""
@@ -72,5 +73,5 @@ class KnownMessages:
 
     def _read_own(self, message: Message, *, is_new: bool) -> None:
         """Posting moves the author's own marker, which matters to the other side of a direct channel."""
-        if is_new and message.recipient_id is not UNSET:
+        if message.recipient_id is not UNSET and is_new:
             self.mark_read(message.sender_id, message.seq)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from actors import permissions
 from actors.channel_commands import DeleteMessage, EditMessage, Identity, OnMessage, ReactTo
@@ -92,29 +92,26 @@ def may_see(state: ChannelState, by: Identity, message: Message | None) -> Refus
 
 def posted(channel_id: ChannelId, fact: MessagePosted, message_id: MessageId) -> Message:
     """The message that a fact became when the commit gave it an id."""
-    message = Message(
+    is_direct = fact.recipient_id is not None
+    return Message(
         id=message_id,
         channel_id=channel_id,
         conversation_id=fact.conversation_id,
         seq=fact.seq,
         sender_id=fact.sender_id,
         user_id=fact.sender_id,
+        recipient_id=UNSET if fact.recipient_id is None else fact.recipient_id,
         content=fact.content,
         parent_id=fact.parent_id,
+        is_read=False if is_direct else UNSET,
         mentions=fact.mentions,
         attachments=fact.attachments,
         via=fact.via,
+        nonce=UNSET if fact.nonce is None else fact.nonce,
+        stream_id=UNSET if fact.stream_id is None else fact.stream_id,
         created_at=fact.at,
         updated_at=fact.at,
     )
-    extras: dict[str, Any] = {}
-    if fact.nonce is not None:
-        extras["nonce"] = fact.nonce
-    if fact.stream_id is not None:
-        extras["stream_id"] = fact.stream_id
-    if fact.recipient_id is not None:
-        extras |= {"recipient_id": fact.recipient_id, "is_read": False}
-    return structs.replace(message, **extras) if extras else message
 
 
 def find_reaction(message: Message, command: ReactTo) -> Reaction:

@@ -27,7 +27,7 @@ from actors.journal import Journal, Submission
 from actors.known_messages import KnownMessages
 from actors.outcomes import done, repeated, shown_facts
 from actors.permissions import NO_MESSAGE
-from actors.pipeline import Batch, Decided, Pipeline
+from actors.pipeline import Batch, Decided, Pipeline, nonce_key
 from actors.ports import Channels, Clock
 from actors.recent import Recent
 from actors.system import OVERLOADED, System
@@ -142,12 +142,13 @@ class OpenChannel:
             self._decide(ask, None)
 
     def _post(self, ask: Ask, command: PostMessage) -> None:
-        if command.nonce is not None:
-            earlier = self._recent.by_nonce(ask.by.user_id, command.nonce)
+        key = nonce_key(ask)
+        if key is not None:
+            earlier = self._recent.by_nonce(key)
             if earlier is not None:
                 ask.answer(repeated(self._known.view(earlier)))
                 return
-            if self._pipeline.join_repeat(ask):
+            if self._pipeline.join_repeat(ask, key):
                 return
         if command.parent_id is not None and self._known.get(command.parent_id) is None:
             self._fetch(ask, command.parent_id)
@@ -208,10 +209,12 @@ class OpenChannel:
         if batch is None:
             if self._pipeline.nothing_in_flight:
                 for decided in self._pipeline.take_open():
-                    self._answer(decided, self._pipeline.committed, ())
+                    self._answer(decided, self._pipeline.committed, None)
             return
         cell = self._cell
-        submission = Submission(batch.part, self, lambda result: cell.put(PartDone(batch, result)))
+        submission = Submission(
+            batch.part, self._pipeline.line, lambda result: cell.put(PartDone(batch, result))
+        )
         self._around.journal.cell.put(submission)
 
     def part_done(self, mail: PartDone) -> None:
@@ -231,24 +234,26 @@ class OpenChannel:
 
     def _committed(self, batch: Batch, written: Written) -> None:
         shown = shown_facts(self._id, batch.part.facts, written.message_ids)
-        messages = {item.fact.seq: item.message for item in shown}
         self._pipeline.commit(batch)
         for item in shown:
             self._known.learn(item.fact, item.message)
+        posted = iter([item.message for item in shown if item.fact.__class__ is MessagePosted])
         for decided in batch.decided:
-            posted = tuple(messages[fact.seq] for fact in decided.facts if isinstance(fact, MessagePosted))
-            self._answer(decided, batch.after, posted)
+            is_post = decided.ask.command.__class__ is PostMessage
+            self._answer(decided, batch.after, next(posted) if is_post else None)
         self._announce(batch, shown)
         self.reads.retry_waiting()
         if batch.after.is_closed:
             self._cell.end()
 
-    def _answer(self, decided: Decided, state: ChannelState, posted: tuple[Message | None, ...]) -> None:
-        message = posted[0] if posted else self._about(decided.ask)
-        answer = done(state, decided, message)
-        decided.ask.answer(answer)
-        for ask in self._pipeline.repeats_of(decided.ask):
-            ask.answer(repeated(message) if message is not None else answer)
+    def _answer(self, decided: Decided, state: ChannelState, posted: Message | None) -> None:
+        if posted is None:
+            decided.ask.answer(done(state, decided, self._about(decided.ask)))
+            return
+        decided.ask.answer(Done(channel_id=self._id, seq=posted.seq, message=posted))
+        if decided.nonce_key is not None:
+            for ask in self._pipeline.arrived(decided.nonce_key):
+                ask.answer(repeated(posted))
 
     def _about(self, ask: Ask) -> Message | None:
         command = ask.command

@@ -5,13 +5,16 @@ The channel goes on deciding while a commit is under way: on the state-to-be, `d
 """
 
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import Struct
 
 from actors.channel_commands import Ask, OnMessage, PostMessage
 from actors.channel_state import DECIDERS, ChannelState, Decision, apply
+from actors.journal import Line
 from actors.message_state import MESSAGE_DECIDERS
+from actors.permissions import NOT_FOUND
 from protocol.errors import Refusal
 from protocol.facts import AnyFact, MessageDeleted, MessageEdited, Part, ReactionChanged
 from protocol.ids import MessageId, UserId
@@ -23,10 +26,15 @@ NonceKey = tuple[UserId, str]
 
 
 class Decided(Struct, frozen=True):
-    """A command that will be answered when its facts are on disk; some change nothing and have none."""
+    """A command that will be answered when its facts are on disk; some change nothing and have none.
+
+    A `refusal` that rests on what is not on disk yet waits for that as well.
+    """
 
     ask: Ask
-    facts: tuple[AnyFact, ...]
+    facts: list[AnyFact]
+    nonce_key: NonceKey | None = None
+    refusal: Refusal | None = None
 
 
 class Batch:
@@ -48,10 +56,13 @@ class Pipeline:
         self.committed = state
         self.decided = state
         self.drafts: dict[MessageId, Message] = {}
+        self.line = Line()
         self._open: list[Decided] = []
+        self._unanswered: deque[Decided] = deque()
         self._in_flight: deque[Batch] = deque()
-        self._repeats: dict[NonceKey, list[Ask]] = {}
+        self._on_its_way: dict[NonceKey, list[Ask] | None] = {}
         self.depth = 0
+        self.line = Line()
 
     @property
     def nothing_in_flight(self) -> bool:
@@ -62,33 +73,43 @@ class Pipeline:
         return not self._in_flight and not self._open
 
     def decide(self, ask: Ask, now: datetime, message: Message | None = None) -> Refusal | None:
-        """Decide a command; None when it will be answered by its commit."""
+        """Decide a command; None when it will be answered by a commit."""
         decision = self._decision(ask, now, message)
         if isinstance(decision, Refusal):
-            return decision
+            return self._refuse(ask, decision)
         for fact in decision:
             self.decided = apply(self.decided, fact)
             if isinstance(fact, ABOUT_MESSAGE):
                 self.drafts[fact.message.id] = fact.message
-        if (key := nonce_key(ask)) is not None:
-            self._repeats[key] = []
-        self._open.append(Decided(ask, tuple(decision)))
+        key = nonce_key(ask)
+        if key is not None:
+            self._on_its_way[key] = None
+        self._open.append(Decided(ask, decision, key))
+        self.depth += 1
+        return None
+
+    def _refuse(self, ask: Ask, refusal: Refusal) -> Refusal | None:
+        if self.decided is self.committed:
+            return refusal
+        self._open.append(Decided(ask, [], refusal=refusal))
         self.depth += 1
         return None
 
     def _decision(self, ask: Ask, now: datetime, message: Message | None) -> Decision:
         command = ask.command
+        if self.decided.is_closed:
+            return NOT_FOUND
         if isinstance(command, OnMessage):
             assert message is not None  # noqa: S101 - whoever calls has found it
             return MESSAGE_DECIDERS[type(command)](self.decided, ask.by, command, message, now)
         return DECIDERS[type(command)](self.decided, ask.by, command, now)
 
-    def join_repeat(self, ask: Ask) -> bool:
+    def join_repeat(self, ask: Ask, key: NonceKey) -> bool:
         """Whether the same post is on its way already; then `ask` will be answered with it."""
-        key = nonce_key(ask)
-        if key is None or key not in self._repeats:
+        if key not in self._on_its_way:
             return False
-        self._repeats[key].append(ask)
+        self._on_its_way[key] = [*(self._on_its_way[key] or ()), ask]
+        self.depth += 1
         return True
 
     def close_batch(self) -> Batch | None:
@@ -120,30 +141,41 @@ class Pipeline:
         return bool(self._in_flight) and self._in_flight[0] is batch
 
     def commit(self, batch: Batch) -> None:
-        """`batch` is on disk."""
+        """`batch` is on disk; its commands are `unanswered`."""
         self._in_flight.popleft()
+        self._unanswered.extend(batch.decided)
         self.committed = batch.after
         self.depth -= len(batch.decided)
         for fact in batch.part.facts:
             if isinstance(fact, ABOUT_MESSAGE) and self.drafts.get(fact.message.id) is fact.message:
                 del self.drafts[fact.message.id]
 
-    def repeats_of(self, ask: Ask) -> list[Ask]:
-        """Those who sent the same post again while it was on its way."""
-        key = nonce_key(ask)
-        return self._repeats.pop(key, []) if key is not None else []
+    def unanswered(self) -> Iterator[Decided]:
+        """Each committed command once, so that a turn that fails among them leaves the others to `rewind`."""
+        while self._unanswered:
+            yield self._unanswered.popleft()
+
+    def arrived(self, key: NonceKey) -> list[Ask]:
+        """A post is on disk: those who sent it again while it was on its way."""
+        repeats = self._on_its_way.pop(key, None) or []
+        self.depth -= len(repeats)
+        return repeats
 
     def rewind(self) -> list[Ask]:
-        """Give up everything undecided on disk: all commands in their order, to be decided again."""
-        asks = [decided.ask for batch in self._in_flight for decided in batch.decided]
+        """Give up everything that is not answered: all commands in their order, to be decided again."""
+        asks = [decided.ask for decided in self._unanswered]
+        asks += [decided.ask for batch in self._in_flight for decided in batch.decided]
         asks += [decided.ask for decided in self._open]
-        asks += [ask for repeats in self._repeats.values() for ask in repeats]
+        asks += [ask for repeats in self._on_its_way.values() for ask in repeats or ()]
+        self.line = Line()
+        self._unanswered.clear()
         self._in_flight.clear()
         self._open.clear()
-        self._repeats.clear()
+        self._on_its_way.clear()
         self.drafts.clear()
         self.decided = self.committed
         self.depth = 0
+        self.line = Line()
         return asks
 
 

@@ -53,9 +53,9 @@ class Recent:
         changed = self._rows.get(message_id)
         return changed.row if changed is not None and isinstance(changed.row, Message) else None
 
-    def by_nonce(self, sender_id: UserId, nonce: str) -> Message | None:
-        """The recent message that this nonce made."""
-        message_id = self._nonces.get((sender_id, nonce))
+    def by_nonce(self, key: tuple[UserId, str]) -> Message | None:
+        """The recent message that this sender's nonce made."""
+        message_id = self._nonces.get(key)
         return None if message_id is None else self.message(message_id)
 
     def since(self, after: Seq, info: ChannelInfo) -> Changes | None:
@@ -99,10 +99,13 @@ class Recent:
         return found[:limit]
 
     def _put(self, key: int, seq: Seq, row: Row) -> None:
-        earlier = self._rows.pop(key, None)
-        self._rows[key] = Changed(seq, row)
-        self._chars += size(row) - (size(earlier.row) if earlier else 0)
-        while len(self._rows) > RECENT_MAX_ROWS or self._chars > RECENT_MAX_CHARS:
+        rows = self._rows
+        earlier = rows.pop(key, None)
+        if earlier is not None:
+            self._chars -= size(earlier.row)
+        rows[key] = Changed(seq, row)
+        self._chars += size(row)
+        while len(rows) > RECENT_MAX_ROWS or self._chars > RECENT_MAX_CHARS:
             self._evict()
 
     def _evict(self) -> None:

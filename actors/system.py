@@ -7,14 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.actor import BROKEN, Actor, Cell, refuse
+from actors.actor import BROKEN, Actor, Address, Cell, refuse
 from actors.ports import Clock
 from protocol.errors import Code, Refusal
 
 log = logging.getLogger("parley")
-
-Address = tuple[str, int]
-"""Kind and key of an actor: `("channel", 7)`. The same actor whether it is awake or not."""
 
 OVERLOADED = Refusal(Code.OVERLOADED, "The server is busy. Try again in a moment.", retry_after_ms=1000)
 DRAINING = Refusal(Code.DRAINING, "The server is shutting down. Reconnect.", retry_after_ms=1000)
@@ -22,14 +19,12 @@ DRAINING = Refusal(Code.DRAINING, "The server is shutting down. Reconnect.", ret
 BACKOFF_MAX_S = 30.0
 
 
-class Kind:
+class Kind(Struct, frozen=True):
     """How the actors of one kind are made. `max_mail` bounds each one's mailbox."""
 
-    __slots__ = ("make", "max_mail")
-
-    def __init__(self, make: Callable[[int], Actor], max_mail: int) -> None:
-        self.make = make
-        self.max_mail = max_mail
+    make: Callable[[int], Actor]
+    max_mail: int
+    restarts: bool
 
 
 class Trouble:
@@ -51,19 +46,29 @@ class System:
 
     def __init__(self, clock: Clock, *, idle_after_s: float = 120.0) -> None:
         self._clock = clock
+        self._call_soon = asyncio.get_running_loop().call_soon
         self._kinds: dict[str, Kind] = {}
         self._cells: dict[Address, Cell] = {}
-        self._addresses: dict[Cell, Address] = {}
         self._troubles: dict[Address, Trouble] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self.idle_after_s = idle_after_s
 
-    def register(self, kind: str, make: Callable[[int], Actor], *, max_mail: int = 10_000) -> None:
-        self._kinds[kind] = Kind(make, max_mail)
+    def register(
+        self, kind: str, make: Callable[[int], Actor], *, max_mail: int = 10_000, restarts: bool = False
+    ) -> None:
+        """`restarts`: one that failed is woken again by itself, not only by its next mail."""
+        self._kinds[kind] = Kind(make, max_mail, restarts)
 
     def offer(self, address: Address, mail: Any) -> None:
         """Give client mail to an actor, or answer it at once: overloaded, draining or in trouble."""
+        cell = self._cells.get(address)
+        if cell is None or self._is_guarded:
+            self._offer_guarded(address, mail)
+        elif not cell.offer(mail):
+            refuse([mail], OVERLOADED)
+
+    def _offer_guarded(self, address: Address, mail: Any) -> None:
         refusal = self._refusal(address)
         if refusal is None and not self._cell(address).offer(mail):
             refusal = OVERLOADED
@@ -78,6 +83,14 @@ class System:
         """Activate an actor that nobody has written to."""
         self.put(address, Wake())
 
+    def wake_later(self, address: Address, delay_s: float) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(delay_s)
+            self.wake(address)
+
+        if not self._is_stopping:
+            self.spawn(f"wake:{address[0]}:{address[1]}", wait())
+
     def actor(self, address: Address) -> Actor | None:
         """The actor at an address, if it is awake: to look at, never to change."""
         cell = self._cells.get(address)
@@ -85,6 +98,10 @@ class System:
 
     def __len__(self) -> int:
         return len(self._cells)
+
+    @property
+    def _is_guarded(self) -> bool:
+        return self._is_stopping or bool(self._troubles)
 
     def _refusal(self, address: Address) -> Refusal | None:
         if self._is_stopping:
@@ -98,9 +115,8 @@ class System:
         cell = self._cells.get(address)
         if cell is None:
             kind = self._kinds[address[0]]
-            cell = Cell(f"{address[0]}:{address[1]}", kind.make(address[1]), self, kind.max_mail)
+            cell = Cell(address, kind.make(address[1]), self, kind.max_mail)
             self._cells[address] = cell
-            self._addresses[cell] = address
         return cell
 
     # What a cell asks of its host.
@@ -109,7 +125,7 @@ class System:
         return self._clock.monotonic()
 
     def schedule(self, turn: Callable[[], None]) -> None:
-        asyncio.get_running_loop().call_soon(turn)
+        self._call_soon(turn)
 
     def run(self, name: str, work: Coroutine[Any, Any, Any], done: Callable[[Any], None]) -> None:
         """Run `work` in a task of its own and hand its result, or its exception, to `done`."""
@@ -137,29 +153,36 @@ class System:
     def failed(self, cell: Cell, mail: Any, error: Exception) -> None:
         """Supervision: end this activation only; the next mail loads a fresh one from storage."""
         log.error("%s failed on %s", cell.name, type(mail).__name__, exc_info=error)
-        address = self._addresses.get(cell)
-        if address is not None:
-            trouble = self._troubles.setdefault(address, Trouble())
-            trouble.failures += 1
-            delay_s = min(BACKOFF_MAX_S, 0.1 * 2 ** min(trouble.failures - 1, 10))
-            trouble.until_s = self.monotonic() + (delay_s if trouble.failures > 1 else 0.0)
         self._remove(cell)
         cell.actor.abandon(BROKEN)
         refuse(cell.take_mail(), BROKEN)
+        kind = self._kinds.get(cell.address[0])
+        if kind is not None:
+            delay_s = self._back_off(cell.address)
+            if kind.restarts:
+                self.wake_later(cell.address, delay_s)
+
+    def _back_off(self, address: Address) -> float:
+        """Leave an address alone for a while, longer with every failure; for how many seconds."""
+        trouble = self._troubles.setdefault(address, Trouble())
+        trouble.failures += 1
+        delay_s = (
+            min(BACKOFF_MAX_S, 0.1 * 2 ** min(trouble.failures - 1, 10)) if trouble.failures > 1 else 0.0
+        )
+        trouble.until_s = self.monotonic() + delay_s
+        return delay_s
 
     def end(self, cell: Cell) -> None:
         """End an activation; its unread mail goes to the next one."""
-        address = self._addresses.get(cell)
         self._remove(cell)
         for mail in cell.take_mail():
-            if address is not None and getattr(mail, "answer", None) is not None:
-                self.put(address, mail)
+            if getattr(mail, "answer", None) is not None:
+                self.put(cell.address, mail)
 
     def _remove(self, cell: Cell) -> None:
         cell.is_alive = False
-        address = self._addresses.pop(cell, None)
-        if address is not None:
-            del self._cells[address]
+        if self._cells.get(cell.address) is cell:
+            del self._cells[cell.address]
 
     def sweep(self) -> None:
         """Let actors sleep that have been idle for long. To be called every few seconds."""
@@ -168,7 +191,7 @@ class System:
         for cell in [cell for cell in self._cells.values() if cell.last_turn_s <= deadline_s]:
             if cell.is_quiet:
                 self._remove(cell)
-                cell.actor.abandon(BROKEN)
+                cell.actor.sleep()
         for address, trouble in list(self._troubles.items()):
             if trouble.until_s + BACKOFF_MAX_S < now_s:
                 del self._troubles[address]

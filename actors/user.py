@@ -3,7 +3,7 @@
 Next on a message's path: `channel.py`.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from typing_extensions import override
 
@@ -12,7 +12,7 @@ from actors.attaching import Connections
 from actors.catch_up import stream_changes
 from actors.channel_commands import Ask, DeleteMessage, Done, EditMessage, Identity, PostMessage, ReactTo
 from actors.connection import Connection
-from actors.resolving import ONESELF, resolve, translate
+from actors.resolving import ONESELF, Target, resolve, translate
 from actors.user_mail import (
     Act,
     ActOn,
@@ -37,6 +37,12 @@ FLOOD_PAUSE_S = 1.0
 """A pause this long ends a flood."""
 DIRECT_MAX_PEERS = 256
 """How many direct channels are remembered by peer, for each user."""
+
+ForOneself = (
+    commands.Ping | commands.Sync | commands.Presence | commands.Cancel | commands.Hello | commands.Auth
+)
+FOR_ONESELF = get_args(ForOneself)
+"""Commands that a user's own actor answers."""
 
 SPENDING = (PostMessage, EditMessage, DeleteMessage, ReactTo)
 
@@ -153,13 +159,18 @@ class User(Actor):
         refusal = self._spend(act.connection)
         if refusal is not None:
             act.answer(refusal)
-            return
-        match act.command:
+        elif isinstance(act.command, FOR_ONESELF):
+            self._for_oneself(act, act.command)
+        else:
+            self._to_channel(act)
+
+    def _for_oneself(self, act: Act, command: ForOneself) -> None:
+        match command:
             case commands.Ping():
                 act.answer(NOWHERE)
-            case commands.Sync() as command:
+            case commands.Sync():
                 self._sync(act, command)
-            case commands.Presence() as command:
+            case commands.Presence():
                 shown = "offline" if command.status == "invisible" else command.status
                 self._own_connections().show(shown)
                 act.answer(NOWHERE)
@@ -167,8 +178,6 @@ class User(Actor):
                 act.answer(NO_STREAM)
             case commands.Hello() | commands.Auth():
                 act.answer(GREETED)
-            case _:
-                self._to_channel(act)
 
     def _sync(self, act: Act, command: commands.Sync) -> None:
         after, channel_id = Seq(command.from_), ChannelId(command.channel_id)
@@ -179,26 +188,28 @@ class User(Actor):
         self._around.system.spawn(f"sync:{act.connection.connection_id}", stream)
 
     def _to_channel(self, act: Act) -> None:
-        channel_id = self._channel_of(act.command)
-        reaction = None
-        if isinstance(act.command, commands.React | commands.Unreact):
-            reaction = self._around.reactions.get(act.command.code)
-            channel_id = channel_id if reaction else None
-        if isinstance(act.command, commands.Send) and act.command.attachments:
-            channel_id = None
-        if channel_id is None or self._resolving:
+        target = None if self._resolving else self._target(act.command)
+        if target is None:
             self._resolve(act)
         else:
-            command = translate(act.command, channel_id, reaction)
+            channel_id, command = target
             self._around.system.offer(("channel", channel_id), Ask(act.by, command, act.answer))
 
-    def _channel_of(self, command: commands.AnyCommand) -> ChannelId | None:
-        """The channel that a command is to; None while that has to be looked up."""
-        recipient_id = command.recipient_id if isinstance(command, commands.Send) else None
-        if recipient_id is not None:
-            return (self._direct or {}).get(UserId(recipient_id))
-        channel_id: int | None = getattr(command, "channel_id", None)
-        return None if channel_id is None else ChannelId(channel_id)
+    def _target(self, command: commands.AnyCommand) -> Target | None:
+        """The channel that a command is to and what it is there; None while something must be looked up."""
+        reaction, channel_id = None, getattr(command, "channel_id", None)
+        if isinstance(command, commands.Send):
+            if command.attachments:
+                return None
+            if command.recipient_id is not None:
+                channel_id = (self._direct or {}).get(UserId(command.recipient_id))
+        elif isinstance(command, commands.React | commands.Unreact):
+            reaction = self._around.reactions.get(command.code)
+            if reaction is None:
+                return None
+        if channel_id is None:
+            return None
+        return ChannelId(channel_id), translate(command, channel_id, reaction)
 
     # Looking up. One command at a time, so that a user's commands stay in order.
 

@@ -9,7 +9,16 @@ from datetime import datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from protocol.ids import ChannelId, MessageId, Seq, UserId
-from protocol.resources import Attachment, ChannelInfo, Invite, MemberChange, Message, PublicProfile, Role, Via
+from protocol.resources import (
+    Attachment,
+    ChannelInfo,
+    Invite,
+    MemberChange,
+    Message,
+    PublicProfile,
+    Role,
+    Via,
+)
 
 
 class Fact(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from server.auth import Caller
 from server.socket_registry import SocketRegistry
 
 UNAUTHENTICATED = 4401
+ABOUT_THE_SOCKET = (Say, End, Farewell)
 OTHER_SESSION = Refusal(Code.UNAUTHENTICATED, "Renew with a token of the same session.")
 
 
@@ -109,7 +110,10 @@ class Socket(asyncio.Protocol):
             self._hear_farewell(data)
             return
         for heard in self._session.receive(data):
-            self._do(heard)
+            if self.is_live and self._held is None and not isinstance(heard, ABOUT_THE_SOCKET):
+                self._act(heard)
+            else:
+                self._do(heard)
 
     @override
     def eof_received(self) -> bool:
@@ -152,8 +156,6 @@ class Socket(asyncio.Protocol):
                 self._answer_farewell(heard.code)
             case Hello() if self._by is None and self._held is None:
                 self._greet(heard)
-            case _ if self.is_live and self._held is None:
-                self._act(heard)
             case _:
                 self._hold(heard)
 
