@@ -62,7 +62,6 @@ class Pipeline:
         self._in_flight: deque[Batch] = deque()
         self._on_its_way: dict[NonceKey, list[Ask] | None] = {}
         self.depth = 0
-        self.line = Line()
 
     @property
     def nothing_in_flight(self) -> bool:
@@ -175,7 +174,6 @@ class Pipeline:
         self.drafts.clear()
         self.decided = self.committed
         self.depth = 0
-        self.line = Line()
         return asks
 
 
