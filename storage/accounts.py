@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection, func, insert, select, update
@@ -25,11 +25,17 @@ from storage.user_rows import (
     profile_of,
 )
 
+T = TypeVar("T")
+
+
+UniqueField = Literal["username", "email", "phone_number"]
+UNIQUE_FIELDS: tuple[UniqueField, ...] = ("username", "email", "phone_number")
+
 
 class TakenField(Struct, frozen=True):
     """Another user has this name, address or number."""
 
-    field: Literal["username", "email", "phone_number"]
+    field: UniqueField
 
 
 class LastSuperuser(Struct, frozen=True):
@@ -61,14 +67,12 @@ class Accounts:
     async def create(self, new: NewUser, now: datetime) -> User | TakenField:
         values = {name: getattr(new, name) for name in new.__struct_fields__}
 
-        def transaction(connection: Connection) -> User | None:
+        def transaction(connection: Connection) -> User:
             row = insert(users).values(**values, created_at=now, updated_at=now).returning(users.c.id)
-            return load_user(connection, connection.execute(row).scalar_one())
+            user_id = connection.execute(row).scalar_one()
+            return load_users(connection, select(users).where(users.c.id == user_id))[0]
 
-        created = await self._write_unique(values, None, transaction)
-        if created is None:
-            raise LookupError("a user that was just made is gone")
-        return created
+        return await self._write_unique(values, None, transaction)
 
     async def update(self, user_id: UserId, now: datetime, **changes: str | None) -> User | TakenField | None:
         """Change some of username, email, full_name, bio, picture and phone_number. None: no such user."""
@@ -180,8 +184,8 @@ class Accounts:
         self,
         values: dict[str, Any],
         user_id: UserId | None,
-        transaction: Callable[[Connection], User | None],
-    ) -> User | TakenField | None:
+        transaction: Callable[[Connection], T],
+    ) -> T | TakenField:
         try:
             return await self._database.write(transaction)
         except IntegrityError:
@@ -210,13 +214,10 @@ def _is_last_superuser(connection: Connection, user_id: UserId) -> bool:
 
 
 def _taken(connection: Connection, values: dict[str, Any], user_id: UserId | None) -> TakenField | None:
-    fields: tuple[Literal["username", "email", "phone_number"], ...] = ("username", "email", "phone_number")
-    for field in fields:
+    for field in UNIQUE_FIELDS:
         wanted = values.get(field)
-        if wanted is None:
-            continue
         query = select(users.c.id).where(func.lower(users.c[field]) == func.lower(wanted))
-        holder = connection.execute(query).scalar()
+        holder = None if wanted is None else connection.execute(query).scalar()
         if holder is not None and holder != user_id:
             return TakenField(field)
     return None

@@ -169,7 +169,5 @@ def _create(connection: Connection, new: NewChannel, now: datetime) -> Channel:
     if new.join_code is not None:
         standing = Invite(join_code=new.join_code, expires_at=None, max_uses=None, uses=0)
         add_invite(connection, channel_id, standing, new.owner_id, now)
-    channel = _view(connection, channel_id, new.owner_id)
-    if channel is None:
-        raise LookupError("a channel that was just made is gone")
-    return channel
+    query = views(new.owner_id).where(channels.c.id == channel_id)
+    return view_of(connection.execute(query).one())

@@ -119,8 +119,6 @@ def _other(rows: CommitRows, channel_id: ChannelId, fact: AnyFact) -> None:
             rows.channel_facts.append((channel_id, fact))
         case ChannelChanged() | PrivacyChanged() | ChannelClosed() | InviteCreated() | InviteRevoked():
             rows.channel_facts.append((channel_id, fact))
-        case MessagePosted():
-            raise ValueError("a post needs an id")
 
 
 def _mark(rows: CommitRows, channel_id: ChannelId, user_id: UserId, read_seq: Seq) -> None:

@@ -1,14 +1,11 @@
-"""Bringing a database's schema to where this version of Parley needs it, and asking where it is."""
+"""Brings a database's schema to where this version of Parley needs it. `revision.py` asks where it is."""
 
 import asyncio
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
-from storage.engine import Database
 from storage.urls import driver_url
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
@@ -23,22 +20,6 @@ async def upgrade(url: str, revision: str = "head") -> None:
 async def downgrade(url: str, revision: str = "base") -> None:
     """As `upgrade`, backward."""
     await asyncio.to_thread(command.downgrade, alembic_config(url), revision)
-
-
-async def current(database: Database) -> str | None:
-    """The revision that the database is at; None when it was never migrated."""
-    return await database.read(
-        lambda connection: MigrationContext.configure(connection).get_current_revision()
-    )
-
-
-async def is_current(database: Database) -> bool:
-    return await current(database) == head()
-
-
-def head() -> str | None:
-    """The newest revision there is."""
-    return ScriptDirectory(str(SCRIPTS)).get_current_head()
 
 
 def alembic_config(url: str) -> Config:

@@ -5,16 +5,18 @@ from typing import Any
 
 from msgspec import structs
 
-from protocol.facts import AnyFact, MessagePosted, Numbered, Part, PartResult, Taken, Written
-from protocol.ids import ChannelId, MessageId, Seq, UserId
+from protocol.facts import AnyFact, MemberJoined, MessagePosted, Numbered, Part, PartResult, Taken, Written
+from protocol.ids import ChannelId, MessageId, Seq, SessionId, UserId
 from protocol.resources import Message, PublicProfile, User
 from storage.accounts import Accounts, NewUser, TakenField
 from storage.channels import Channels, NewChannel
 from storage.engine import Database
 from storage.messages import Messages
+from storage.sessions import NewSession, Sessions
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1)
+EXPIRY = NOW + timedelta(days=7)
 
 
 async def add_user(database: Database, username: str, **fields: Any) -> User:
@@ -22,6 +24,18 @@ async def add_user(database: Database, username: str, **fields: Any) -> User:
     user = await Accounts(database).create(new, NOW)
     assert not isinstance(user, TakenField)
     return user
+
+
+async def open_session(sessions: Sessions, user_id: UserId, name: str = "one") -> SessionId:
+    new = NewSession(
+        user_id=user_id,
+        session_token=f"session {name}",
+        refresh_token=f"refresh {name}",
+        expires_at=EXPIRY,
+        device_info="a phone",
+        ip_address="192.0.2.1",
+    )
+    return await sessions.create(new, NOW)
 
 
 def profile(user: User) -> PublicProfile:
@@ -64,6 +78,12 @@ class Chat:
         fields = {"nonce": None, "at": NOW} | fields
         return MessagePosted(
             seq=self.next_seq(channel_id, ahead), sender_id=self.ids[by], content=content, **fields
+        )
+
+    def joined(self, channel_id: ChannelId, who: int, *, ahead: int = 1, **fields: Any) -> MemberJoined:
+        user = profile(self.people[who])
+        return MemberJoined(
+            at=LATER, seq=self.next_seq(channel_id, ahead), user=user, role="member", **fields
         )
 
     def part(self, channel_id: ChannelId, *facts: AnyFact) -> Part:

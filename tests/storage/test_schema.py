@@ -2,15 +2,19 @@
 
 import asyncio
 import io
+import sys
 from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
 from storage import schema
 from storage.engine import Database
+from storage.revision import is_current, newest_revision
 from storage.tables import metadata, reactions, server_state
+from storage.urls import driver_url
 
 REQUIRED_INDEXES = {
     "users": {"ix_users_username", "ix_users_email", "ix_users_phone_number"},
@@ -41,14 +45,13 @@ async def test_a_database_goes_up_down_and_up_again(empty_database_url: str) -> 
     await schema.upgrade(empty_database_url)
     database = await Database.open(empty_database_url)
     assert await database.read(table_names) == set(metadata.tables)
-    assert await schema.current(database) == schema.head()
+    assert await is_current(database)
     await schema.downgrade(empty_database_url)
     assert await database.read(table_names) == set()
-    assert await schema.current(database) is None
-    assert not await schema.is_current(database)
+    assert not await is_current(database)
     await schema.upgrade(empty_database_url)
     assert await database.read(table_names) == set(metadata.tables)
-    assert await schema.is_current(database)
+    assert await is_current(database)
     await database.close()
 
 
@@ -60,13 +63,24 @@ async def test_each_revision_can_be_taken_back_alone(empty_database_url: str) ->
     assert await database.read(table_names) == set()
     for _ in range(4):
         await schema.upgrade(empty_database_url, "+1")
-    assert await schema.is_current(database)
+    assert await is_current(database)
     await database.close()
 
 
 async def test_the_tables_and_the_migrations_agree(database_url: str) -> None:
     # Raises if autogeneration would change anything.
     await asyncio.to_thread(command.check, schema.alembic_config(database_url))
+
+
+def test_the_newest_revision_is_the_head_of_the_history() -> None:
+    assert ScriptDirectory(str(schema.SCRIPTS)).get_current_head() == newest_revision()
+
+
+async def test_a_database_that_was_never_migrated_is_not_current(empty_database_url: str) -> None:
+    make_file(empty_database_url)
+    database = await Database.open(empty_database_url)
+    assert not await is_current(database)
+    await database.close()
 
 
 async def test_indexes_of_the_older_schema_keep_their_names(database: Database) -> None:
@@ -122,3 +136,20 @@ async def first_state(url: str) -> dict[str, str]:
     state = await database.read(lambda connection: {row.key: row.value for row in connection.execute(query)})
     await database.close()
     return state
+
+
+async def test_servers_that_start_at_once_take_turns_to_migrate(empty_database_url: str) -> None:
+    script = (
+        f"import asyncio; from storage.schema import upgrade; asyncio.run(upgrade({empty_database_url!r}))"
+    )
+    starts = [asyncio.create_subprocess_exec(sys.executable, "-c", script) for _ in range(2)]
+    servers = await asyncio.gather(*starts)
+    assert await asyncio.gather(*(server.wait() for server in servers)) == [0, 0]
+    database = await Database.open(empty_database_url)
+    assert await is_current(database)
+    await database.close()
+
+
+def make_file(url: str) -> None:
+    if url.startswith("sqlite"):
+        Path(driver_url(url).database or "").touch()
