@@ -48,10 +48,9 @@ class Announcement:
 
     def __init__(self, fanout: Fanout, before: ChannelState, after: ChannelState) -> None:
         self._fanout = fanout
-        self._before = before
         self._after = after
         self._channel_id: ChannelId = after.base.id
-        self._member_count = len(before.members)
+        self._members = dict.fromkeys(before.members)
         self._run: list[AnyEvent] = []
 
     def make(self, shown: Sequence[Shown]) -> None:
@@ -67,12 +66,12 @@ class Announcement:
             case MemberJoined():
                 self._flush(Seq(fact.seq - 1))
                 self._admit(fact.user.id, fact.role, Seq(fact.seq - 1))
-                self._member_count += 1
+                self._members[fact.user.id] = None
                 self._run.append(event_of(self._channel_id, fact, message))
             case MemberLeft():
                 self._run.append(event_of(self._channel_id, fact, message))
                 self._flush(fact.seq)
-                self._member_count -= 1
+                self._members.pop(fact.user.id, None)
                 self._expel(fact.user.id, "removed" if fact.removed_by else "left")
             case ChannelClosed():
                 self._flush(fact.seq)
@@ -84,7 +83,7 @@ class Announcement:
             self._admit(member.user_id, member.role, position)
 
     def _admit(self, user_id: UserId, role: Role, position: Seq) -> None:
-        info = structs.replace(self._after.base, last_seq=position, member_count=self._member_count)
+        info = structs.replace(self._after.base, last_seq=position, member_count=len(self._members))
         added = ChannelAdded(
             channel=view(info, role, read_seq=position if info.kind == "channel" else Seq(0))
         )
@@ -101,7 +100,7 @@ class Announcement:
 
     def _dissolve(self) -> None:
         audience = self._fanout.audience(self._channel_id)
-        members = [c for user_id in self._before.members for c in self._fanout.connections_of(user_id)]
+        members = [c for user_id in self._members for c in self._fanout.connections_of(user_id)]
         for connection in dict.fromkeys([*audience, *members]):
             self._remove(connection, "deleted")
 

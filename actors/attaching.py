@@ -6,14 +6,21 @@ from actors.actor import Cell
 from actors.catch_up import CatchUp
 from actors.channel_commands import Identity
 from actors.connection import Connection
-from actors.user_mail import Attach, Behind, EndSessions, ReadyLoaded, UserSurroundings
-from protocol.errors import MEANINGS, Code
+from actors.user_mail import (
+    TRY_AGAIN,
+    Attach,
+    Behind,
+    EndSessions,
+    ReadyLoaded,
+    Refresh,
+    UserSurroundings,
+)
+from protocol.errors import MEANINGS, Code, Refusal
 from protocol.events import AnyEvent, Lagging, Ready, Reset, SessionEnded, SyncPage
 from protocol.ids import ChannelId, Seq
 from protocol.resources import ReadyChannel, Status
 
 TOO_MANY = 4429
-TRY_AGAIN = 1012
 
 
 class Connections:
@@ -29,6 +36,7 @@ class Connections:
 
     def attach(self, attach: Attach) -> None:
         connection = attach.connection
+        connection.cursors.update(attach.cursors)
         if not attach.is_lagging:
             if len(self.live) >= self._around.limits.connections:
                 connection.close(TOO_MANY, "Too many connections of this user: close another first.")
@@ -46,7 +54,7 @@ class Connections:
     def loaded(self, mail: ReadyLoaded) -> None:
         """The channels are known: say `ready`, unless they have changed while they were read."""
         connection = mail.attach.connection
-        if connection not in self.live:
+        if connection not in self.live or connection.is_live:
             return
         age_s = self._around.clock.monotonic() - mail.asked_at_s
         if isinstance(mail.result, Exception):
@@ -70,27 +78,27 @@ class Connections:
             limits=around.limits.ready,
         )
         self._write(connection, ready)
-        cursors = self._same_life(attach)
+        self._check_life(attach)
         for channel in channels:
-            self._join(connection, channel, cursors.pop(channel.id, None))
-        connection.cursors = {**connection.cursors, **cursors}
+            self._join(connection, channel)
         self.catch_up(connection, attach.by)
         self.show(self._status)
 
-    def _same_life(self, attach: Attach) -> dict[ChannelId, Seq]:
-        """The client's cursors; from another life of the database they are void."""
+    def _check_life(self, attach: Attach) -> None:
+        """A client's cursors from another life of the database are void."""
         if attach.epoch is None or attach.epoch == self._around.epoch:
-            return dict(attach.cursors)
+            return
         for channel_id in attach.cursors:
             self._write(attach.connection, Reset(channel_id=channel_id))
-        return dict.fromkeys(attach.cursors, Seq(0))
+            attach.connection.cursors[channel_id] = Seq(0)
 
-    def _join(self, connection: Connection, channel: ReadyChannel, cursor: Seq | None) -> None:
+    def _join(self, connection: Connection, channel: ReadyChannel) -> None:
         """Subscribe at once where nothing was missed and nothing is on its way; else catch up."""
+        cursor = connection.cursors.get(channel.id)
         position = self._around.fanout.position(channel.id)
         is_current = position is None or position == channel.last_seq
         if not is_current or (cursor is not None and cursor != channel.last_seq):
-            connection.cursors[channel.id] = channel.last_seq if cursor is None else cursor
+            connection.cursors.setdefault(channel.id, channel.last_seq)
             return
         if cursor is not None:
             self._write(connection, nothing_missed(channel.id, cursor))
@@ -99,8 +107,17 @@ class Connections:
     def behind(self, mail: Behind, by: Identity) -> None:
         """A channel restarted past what this connection has heard."""
         if mail.connection in self.live and mail.connection.is_live:
-            mail.connection.cursors.update(mail.cursors)
             self.catch_up(mail.connection, by)
+
+    def refresh(self, mail: Refresh, by: Identity) -> None:
+        """Whoever has not heard of the channel gets a fresh `ready`, as after lagging."""
+        for connection in self.live:
+            if not connection.is_live:
+                connection.is_stale = True
+            elif mail.channel_id not in connection.channels and mail.channel_id not in connection.cursors:
+                connection.is_live = False
+                connection.cursors.update(self._around.fanout.unsubscribe_all(connection))
+                self._load(Attach(connection, by, {}, is_lagging=True))
 
     def catch_up(self, connection: Connection, by: Identity) -> None:
         if connection.cursors and not connection.is_catching_up:
@@ -116,6 +133,12 @@ class Connections:
         self._around.fanout.unregister(connection)
         if not self.live:
             self._around.presence.show(connection.user_id, "offline", channels)
+
+    def abandon(self, refusal: Refusal) -> None:
+        """Nobody looks after these connections any more: they are to come back."""
+        for connection in list(self.live):
+            connection.close(TRY_AGAIN, refusal.message)
+            self.detach(connection)
 
     def show(self, status: Status) -> None:
         """What others see of the user while somebody is connected."""

@@ -7,16 +7,17 @@ import asyncio
 from typing import Any
 
 from actors.channel_commands import Answer, Ask, Done, Identity, ReadChanges, Result, Resume
+from actors.channel_reads import is_out
 from actors.connection import Connection
 from actors.ports import Channels
 from actors.sync_page import sync_page
 from actors.system import System
+from actors.user_mail import TRY_AGAIN
 from protocol.errors import Refusal, Unavailable
 from protocol.events import ChannelRemoved, Reset
 from protocol.ids import ChannelId, Seq
 
 PAGE_MAX_ROWS = 200
-TRY_AGAIN = 1012
 
 
 class CatchUp:
@@ -36,14 +37,16 @@ class CatchUp:
             while connection.is_live and connection.cursors:
                 channel_id, after = next(iter(connection.cursors.items()))
                 await self._step(channel_id, after)
-        except Unavailable:
+        except Exception as error:
             connection.close(TRY_AGAIN, "The channels cannot be read now: reconnect.")
+            if not isinstance(error, Unavailable):
+                raise
         finally:
             connection.is_catching_up = False
 
     async def _step(self, channel_id: ChannelId, after: Seq) -> None:
         result = await self._resume(channel_id, after)
-        if channel_id not in self._connection.cursors:
+        if not self._still_at(channel_id, after):
             return
         match result:
             case Refusal(code=code) if result.meaning.retryable:
@@ -55,8 +58,10 @@ class CatchUp:
                 self._connection.cursors[channel_id] = Seq(0)
             case Done(behind=True):
                 await self._page(channel_id, after)
-            case _:
-                del self._connection.cursors[channel_id]
+
+    def _still_at(self, channel_id: ChannelId, after: Seq) -> bool:
+        """Whether the connection is still where this began: it may have been closed, removed or let in."""
+        return self._connection.is_live and self._connection.cursors.get(channel_id) == after
 
     async def _resume(self, channel_id: ChannelId, after: Seq) -> Result:
         answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -66,9 +71,11 @@ class CatchUp:
 
     async def _page(self, channel_id: ChannelId, after: Seq) -> None:
         changes = await self._store.changes(channel_id, after, PAGE_MAX_ROWS)
-        if self._connection.is_live and channel_id in self._connection.cursors:
+        if not self._still_at(channel_id, after):
+            return
+        self._connection.cursors[channel_id] = changes.to
+        if not is_out(changes, self._connection.user_id):
             self._write(sync_page(channel_id, after, changes))
-            self._connection.cursors[channel_id] = changes.to
             await self._connection.drained()
 
     def _forget(self, channel_id: ChannelId) -> None:

@@ -3,6 +3,7 @@
 Only committed state is ever read. A reader who asks for changes that are still being written waits for them.
 """
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from msgspec import Struct, structs
@@ -20,19 +21,22 @@ from actors.channel_commands import (
 from actors.channel_state import may_read
 from actors.fanout import Fanout
 from actors.known_messages import KnownMessages
-from actors.permissions import NO_MESSAGE, require
+from actors.permissions import NO_MESSAGE, NOT_FOUND, require
 from actors.pipeline import Pipeline
 from actors.ports import Channels
 from actors.recent import Recent
 from actors.sync_page import sync_page
+from actors.system import OVERLOADED
 from protocol.errors import Code, Refusal
 from protocol.events import HistoryPage, SyncPage
 from protocol.facts import Changes
-from protocol.ids import ChannelId, Seq
+from protocol.ids import ChannelId, Seq, UserId
 from protocol.resources import Message
 
 READS = (LookAt, ReadChanges, ReadHistory, ReadMessage)
 PAGE_MAX_ROWS = 200
+READS_MAX = 1_000
+"""How many readers of one channel may wait for the database."""
 
 UNREADABLE = Refusal(Code.UNAVAILABLE, "The channel cannot be read now. Try again.", retry_after_ms=1000)
 
@@ -40,14 +44,24 @@ UNREADABLE = Refusal(Code.UNAVAILABLE, "The channel cannot be read now. Try agai
 class ReadDone(Struct, frozen=True):
     """What storage said to a read that went past memory."""
 
-    ask: Ask
+    ask: Ask | Resume
     result: Any
 
 
 class Reads:
     """The reading half of an open channel."""
 
-    __slots__ = ("_cell", "_fanout", "_known", "_pipeline", "_recent", "_store", "_waiting")
+    __slots__ = (
+        "_cell",
+        "_fanout",
+        "_known",
+        "_pipeline",
+        "_reading",
+        "_recent",
+        "_restart",
+        "_store",
+        "_waiting",
+    )
 
     def __init__(
         self,
@@ -57,6 +71,8 @@ class Reads:
         pipeline: Pipeline,
         recent: Recent,
         known: KnownMessages,
+        *,
+        restart: Callable[[], None],
     ) -> None:
         self._cell = cell
         self._store = store
@@ -64,7 +80,13 @@ class Reads:
         self._pipeline = pipeline
         self._recent = recent
         self._known = known
+        self._restart = restart
+        self._reading: dict[int, Ask | Resume] = {}
         self._waiting: list[Ask | Resume] = []
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._reading and not self._waiting
 
     @property
     def _id(self) -> ChannelId:
@@ -85,21 +107,41 @@ class Reads:
             case ReadMessage():
                 self._message(ask, ask.command)
 
+    def _read(self, ask: Ask | Resume, start: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Ask the database, and keep in mind who waits for it."""
+        if len(self._reading) >= READS_MAX:
+            ask.answer(OVERLOADED)
+            return
+        self._reading[id(ask)] = ask
+        self._cell.run(start(), lambda result: ReadDone(ask, result))
+
     def finish(self, mail: ReadDone) -> None:
         """The database has answered; whoever lost the right to read meanwhile gets nothing."""
+        if self._reading.pop(id(mail.ask), None) is None:
+            return
         refusal = may_read(self._pipeline.committed, mail.ask.by)
-        if isinstance(mail.result, Exception):
+        # The database may be ahead of memory: past a removal that is still being written here.
+        if isinstance(mail.result, Exception) or may_read(self._pipeline.decided, mail.ask.by):
             refusal = refusal or UNREADABLE
         if refusal is not None:
             mail.ask.answer(refusal)
-            return
-        match mail.ask.command:
+        elif isinstance(mail.ask, Resume):
+            self._compare(mail.ask, mail.ask.after, mail.result)
+        else:
+            self._answer(mail.ask, mail.result)
+
+    def _answer(self, ask: Ask, result: Any) -> None:
+        match ask.command:
             case ReadHistory() as command:
-                self._answer_history(mail.ask, command, mail.result)
+                self._answer_history(ask, command, result)
+            case ReadChanges() as command if command.after > self._last_seq:
+                self._compare(ask, command.after, result)
             case ReadChanges() as command:
-                mail.ask.answer(self._synced(command.after, mail.result))
+                ask.answer(
+                    NOT_FOUND if is_out(result, ask.by.user_id) else self._synced(command.after, result)
+                )
             case _:
-                self._answer_message(mail.ask, mail.result[0] if mail.result else None)
+                self._answer_message(ask, result[0] if result else None)
 
     # One look, one message.
 
@@ -133,8 +175,7 @@ class Reads:
         elif message is not None:
             self._answer_message(ask, message)
         else:
-            work = self._store.load_messages(self._id, [command.message_id])
-            self._cell.run(work, lambda result: ReadDone(ask, result))
+            self._read(ask, lambda: self._store.load_messages(self._id, [command.message_id]))
 
     def _answer_message(self, ask: Ask, message: Message | None) -> None:
         if message is None:
@@ -154,8 +195,7 @@ class Reads:
         if found is not None:
             self._answer_history(ask, command, [self._known.view(message) for message in found])
             return
-        work = self._store.history(self._id, command.before, command.after, wanted)
-        self._cell.run(work, lambda result: ReadDone(ask, result))
+        self._read(ask, lambda: self._store.history(self._id, command.before, command.after, wanted))
 
     def _answer_history(self, ask: Ask, command: ReadHistory, found: list[Message]) -> None:
         limit = min(command.limit, PAGE_MAX_ROWS)
@@ -169,18 +209,28 @@ class Reads:
         if refusal is not None:
             ask.answer(refusal)
         elif command.after > self._last_seq:
-            self._wait_or_reset(ask, command.after)
+            self._wait_or_compare(ask, command.after)
         elif (changes := self._recent.since(command.after, self._pipeline.committed.info)) is not None:
             ask.answer(self._synced(command.after, changes))
         else:
             limit = min(command.limit, PAGE_MAX_ROWS)
-            work = self._store.changes(self._id, command.after, limit)
-            self._cell.run(work, lambda result: ReadDone(ask, result))
+            self._read(ask, lambda: self._store.changes(self._id, command.after, limit))
 
-    def _wait_or_reset(self, ask: Ask | Resume, after: Seq) -> None:
-        """A cursor ahead of memory is on its way to be committed, or from another life of the database."""
+    def _wait_or_compare(self, ask: Ask | Resume, after: Seq) -> None:
+        """A cursor ahead of memory is on its way to be committed, or the database knows where it is from."""
         if after <= self._pipeline.decided.last_seq:
             self._waiting.append(ask)
+        else:
+            self._read(ask, lambda: self._store.changes(self._id, self._last_seq, 1))
+
+    def _compare(self, ask: Ask | Resume, after: Seq, changes: Changes) -> None:
+        """A cursor was ahead of all that was decided here: another owner's, or from another life."""
+        if after <= self._pipeline.decided.last_seq:
+            self._waiting.append(ask)
+            self.retry_waiting()
+        elif changes.to > self._pipeline.decided.last_seq:
+            ask.answer(UNREADABLE)
+            self._restart()
         else:
             ask.answer(Done(channel_id=self._id, seq=self._last_seq, reset=True))
 
@@ -194,14 +244,18 @@ class Reads:
     # Catching up.
 
     def resume(self, mail: Resume) -> None:
-        """Hand over from catching up to live events, in one turn, so that nothing falls between."""
+        """Hand over from catching up to live events, in one turn, so that nothing falls between.
+
+        Nothing is done for a connection that has moved on since it asked: it will ask again.
+        """
         refusal = may_read(self._pipeline.committed, mail.by)
+        connection = mail.connection
         if refusal is not None:
             mail.answer(refusal)
-        elif self._fanout.is_subscribed(self._id, mail.connection):
+        elif not connection.is_live or connection.cursors.get(self._id) != mail.after:
             mail.answer(Done(channel_id=self._id, seq=self._last_seq))
         elif mail.after > self._last_seq:
-            self._wait_or_reset(mail, mail.after)
+            self._wait_or_compare(mail, mail.after)
         else:
             self._hand_over(mail)
 
@@ -225,3 +279,13 @@ class Reads:
     def take_waiting(self) -> list[Ask | Resume]:
         waiting, self._waiting = self._waiting, []
         return waiting
+
+    def give_up(self) -> list[Ask | Resume]:
+        """Everybody who waits, be it for a commit or for the database."""
+        reading, self._reading = list(self._reading.values()), {}
+        return [*self.take_waiting(), *reading]
+
+
+def is_out(changes: Changes, user_id: UserId) -> bool:
+    """Whether these changes tell that the user is no longer a member: then they are not theirs to see."""
+    return any(member.user.id == user_id and member.role is None for member in changes.members)

@@ -1,6 +1,7 @@
 """The actors of one process put together, and the one door to them for everything that is not a socket."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from actors.actor import Cell
@@ -32,6 +33,8 @@ from protocol.events import ChannelAdded
 from protocol.ids import ChannelId, SessionId, UserId
 from protocol.resources import Channel as ChannelResource
 from protocol.resources import PublicProfile, Status
+
+log = logging.getLogger("parley")
 
 ASK_DEADLINE_S = 15.0
 SWEEP_EVERY_S = 10.0
@@ -79,7 +82,7 @@ class Chat:
             self.epoch,
             {},
         )
-        system.register("channel", lambda key: Channel(ChannelId(key), around))
+        system.register("channel", lambda key: Channel(ChannelId(key), around), restarts=True)
         system.register("user", lambda key: User(UserId(key), user_around), max_mail=1_000)
         system.spawn("sweep", self._every(SWEEP_EVERY_S, system.sweep))
         system.spawn("presence", self._every(PRESENCE_EVERY_S, self._presence.tell))
@@ -179,4 +182,7 @@ class Chat:
     async def _every(self, seconds: float, work: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            work()
+            try:
+                work()
+            except Exception:
+                log.exception("%s failed; it is tried again", work.__qualname__)

@@ -5,9 +5,8 @@ message's path: `journal.py`, and after the commit `announce.py`.
 """
 
 import logging
-from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from actors.actor import Cell
 from actors.announce import Announcement, Shown
@@ -25,9 +24,10 @@ from actors.channel_state import ChannelState, may_read, restore
 from actors.fanout import Fanout
 from actors.journal import Journal, Submission
 from actors.known_messages import KnownMessages
+from actors.missed import make_good
 from actors.outcomes import done, repeated, shown_facts
-from actors.permissions import NO_MESSAGE
-from actors.pipeline import Batch, Decided, Pipeline, nonce_key
+from actors.permissions import NO_MESSAGE, NOT_FOUND
+from actors.pipeline import ABOUT_MESSAGE, Batch, Decided, Pipeline, nonce_key
 from actors.ports import Channels, Clock
 from actors.recent import Recent
 from actors.system import OVERLOADED, System
@@ -42,7 +42,7 @@ from protocol.facts import (
     Taken,
     Written,
 )
-from protocol.ids import MessageId, Seq, UserId
+from protocol.ids import MessageId, UserId
 from protocol.resources import Message
 
 __all__ = ["Fetched", "OpenChannel", "PartDone", "ReadDone", "Surroundings"]
@@ -82,13 +82,6 @@ class Fetched(Struct, frozen=True):
     result: list[Message] | Exception
 
 
-class Behind(Struct, frozen=True):
-    """These sockets have heard this channel up to `position` only and are no longer in its audience."""
-
-    connection: Any
-    cursors: dict[Any, Seq]
-
-
 class OpenChannel:
     """One channel in memory, from its loading to the end of its activation."""
 
@@ -114,15 +107,20 @@ class OpenChannel:
         self._known = KnownMessages(self._recent, state)
         self._fetching: dict[MessageId, list[Ask]] = {}
         self._typed_at_s: dict[UserId, float] = {}
-        self.reads = Reads(cell, around.store, around.fanout, self._pipeline, self._recent, self._known)
-        position = around.fanout.position(self._id)
-        for connection in around.fanout.open(self._id, state.last_seq):
-            behind = Behind(connection, {self._id: position or Seq(0)})
-            around.system.put(("user", connection.user_id), behind)
+        self.reads = Reads(
+            cell,
+            around.store,
+            around.fanout,
+            self._pipeline,
+            self._recent,
+            self._known,
+            restart=self.restart,
+        )
+        make_good(around.system, around.fanout, state)
 
     @property
     def is_idle(self) -> bool:
-        return self._pipeline.is_empty and not self._fetching
+        return self._pipeline.is_empty and not self._fetching and self.reads.is_idle
 
     # Commands.
 
@@ -211,15 +209,22 @@ class OpenChannel:
                 for decided in self._pipeline.take_open():
                     self._answer(decided, self._pipeline.committed, None)
             return
-        cell = self._cell
         submission = Submission(
-            batch.part, self._pipeline.line, lambda result: cell.put(PartDone(batch, result))
+            batch.part, self._pipeline.line, lambda result: self._hear(PartDone(batch, result))
         )
         self._around.journal.cell.put(submission)
 
+    def _hear(self, mail: PartDone) -> None:
+        """A commit that outlives the activation that asked for it is news to the next one."""
+        if self._cell.is_alive:
+            self._cell.put(mail)
+        elif isinstance(mail.result, Written):
+            self._around.system.put(self._cell.address, mail)
+
     def part_done(self, mail: PartDone) -> None:
-        """The answer of the database: on disk, or why not; results of parts given up before are ignored."""
+        """The answer of the database: on disk, or why not."""
         if not self._pipeline.is_next(mail.batch):
+            self._given_up(mail)
             return
         match mail.result:
             case Written():
@@ -230,7 +235,12 @@ class OpenChannel:
                 self._decide_again(Repeats({}), taken=NAME_TAKEN)
             case failure:
                 log.warning("channel %d restarts: its part of a commit is %r", self._id, failure)
-                self._restart()
+                self.restart()
+
+    def _given_up(self, mail: PartDone) -> None:
+        """A part of an earlier activation; if it was written after all, this one has loaded too early."""
+        if isinstance(mail.result, Written) and mail.batch.after.last_seq > self._pipeline.committed.last_seq:
+            self.restart()
 
     def _committed(self, batch: Batch, written: Written) -> None:
         shown = shown_facts(self._id, batch.part.facts, written.message_ids)
@@ -238,25 +248,31 @@ class OpenChannel:
         for item in shown:
             self._known.learn(item.fact, item.message)
         posted = iter([item.message for item in shown if item.fact.__class__ is MessagePosted])
-        for decided in batch.decided:
+        for decided in self._pipeline.unanswered():
             is_post = decided.ask.command.__class__ is PostMessage
-            self._answer(decided, batch.after, next(posted) if is_post else None)
+            self._answer(decided, batch.after, next(posted) if is_post and decided.facts else None)
         self._announce(batch, shown)
         self.reads.retry_waiting()
         if batch.after.is_closed:
+            self.abandon(NOT_FOUND)
+            self._around.fanout.close(self._id)
             self._cell.end()
 
     def _answer(self, decided: Decided, state: ChannelState, posted: Message | None) -> None:
         if posted is None:
-            decided.ask.answer(done(state, decided, self._about(decided.ask)))
+            decided.ask.answer(decided.refusal or done(state, decided, self._about(decided)))
             return
         decided.ask.answer(Done(channel_id=self._id, seq=posted.seq, message=posted))
         if decided.nonce_key is not None:
             for ask in self._pipeline.arrived(decided.nonce_key):
                 ask.answer(repeated(posted))
 
-    def _about(self, ask: Ask) -> Message | None:
-        command = ask.command
+    def _about(self, decided: Decided) -> Message | None:
+        """The message that a command changed, or found as it should be."""
+        for fact in decided.facts:
+            if isinstance(fact, ABOUT_MESSAGE):
+                return fact.message
+        command = decided.ask.command
         return self._known.get(command.message_id) if isinstance(command, OnMessage) else None
 
     def _announce(self, batch: Batch, shown: list[Shown]) -> None:
@@ -270,7 +286,7 @@ class OpenChannel:
 
     def _show_marker(self, state: ChannelState, fact: MarkerMoved) -> None:
         """To the reader's own devices, and in direct channels to the other side."""
-        if not self._known.mark_read(fact.user_id, fact.read_seq):
+        if fact.user_id not in state.members or not self._known.mark_read(fact.user_id, fact.read_seq):
             return
         event = ReadMarker(channel_id=self._id, user_id=fact.user_id, read_seq=fact.read_seq)
         self._around.fanout.tell_user(fact.user_id, event)
@@ -286,24 +302,23 @@ class OpenChannel:
             first = repeats.messages.get((ask.by.user_id, nonce)) if nonce is not None else None
             if first is not None:
                 ask.answer(repeated(first))
-            elif taken is not None and isinstance(command, ChangeChannel):
+            elif taken is not None and isinstance(command, ChangeChannel) and command.name is not UNSET:
                 ask.answer(taken)
             else:
                 self.handle(ask)
+        self.reads.retry_waiting()
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
         """End this activation: its askers try again, and what was committed is read from storage."""
         self.abandon(LOST)
         self._cell.end()
-        if self._around.fanout.audience(self._id):
-            self._around.system.wake(("channel", self._id))
+        self._around.system.wake(self._cell.address)
 
     def abandon(self, refusal: Refusal) -> None:
         fetching, self._fetching = self._fetching, {}
         refuse_all(self._pipeline.rewind(), refusal)
         refuse_all([ask for asks in fetching.values() for ask in asks], refusal)
-        refuse_all(self.reads.take_waiting(), refusal)
-        self._around.fanout.close(self._id)
+        refuse_all(self.reads.give_up(), refusal)
 
 
 def refuse_all(asks: list[Ask] | list[Ask | Resume], refusal: Refusal) -> None:

@@ -13,6 +13,7 @@ from actors.catch_up import stream_changes
 from actors.channel_commands import Ask, DeleteMessage, Done, EditMessage, Identity, PostMessage, ReactTo
 from actors.connection import Connection
 from actors.resolving import ONESELF, Target, resolve, translate
+from actors.system import OVERLOADED
 from actors.user_mail import (
     Act,
     ActOn,
@@ -22,6 +23,7 @@ from actors.user_mail import (
     EndSessions,
     ProfileChanged,
     ReadyLoaded,
+    Refresh,
     Resolved,
     UserSurroundings,
 )
@@ -35,6 +37,8 @@ FLOOD_S = 10.0
 """How long somebody may go on past the limit before their socket is closed."""
 FLOOD_PAUSE_S = 1.0
 """A pause this long ends a flood."""
+RESOLVING_MAX = 1_000
+"""How many commands of a user may wait for what they name to be looked up."""
 DIRECT_MAX_PEERS = 256
 """How many direct channels are remembered by peer, for each user."""
 
@@ -97,6 +101,8 @@ class User(Actor):
                 connections.end(mail)
             case Behind() if self._identity is not None:
                 connections.behind(mail, self._identity)
+            case Refresh() if self._identity is not None:
+                connections.refresh(mail, self._identity)
             case ProfileChanged():
                 self._show_profile(connections, mail)
 
@@ -105,6 +111,8 @@ class User(Actor):
         resolving, self._resolving = self._resolving, []
         for act in resolving:
             act.answer(refusal)
+        if self._connections is not None:
+            self._connections.abandon(refusal)
 
     def _own_connections(self) -> Connections:
         if self._connections is None:
@@ -216,6 +224,9 @@ class User(Actor):
     def _resolve(self, act: Act) -> None:
         if isinstance(act.command, commands.Send) and act.command.recipient_id == self._id:
             act.answer(ONESELF)
+            return
+        if len(self._resolving) >= RESOLVING_MAX:
+            act.answer(OVERLOADED)
             return
         self._resolving.append(act)
         if len(self._resolving) == 1:

@@ -12,10 +12,13 @@ from actors.ports import Channels, Clock, ReactionKind, Users
 from actors.presence import Presence
 from actors.system import System
 from protocol.commands import AnyCommand
+from protocol.errors import Refusal
 from protocol.events import Limits
 from protocol.ids import ChannelId, Seq, SessionId
 from protocol.rates import Rate
 from protocol.resources import PublicProfile, ReadyChannel
+
+TRY_AGAIN = 1012
 
 EndReason = Literal["logged_out", "revoked", "token_reused", "password_changed", "disabled", "deleted"]
 
@@ -73,6 +76,10 @@ class Attach(Struct, frozen=True):
     epoch: str | None = None
     is_lagging: bool = False
 
+    def answer(self, refusal: Refusal) -> None:
+        """Nobody can take the connection now: it is to try again."""
+        self.connection.close(TRY_AGAIN, refusal.message)
+
 
 class ReadyLoaded(Struct, frozen=True):
     """The channels of the user for an `Attach`, or an exception."""
@@ -89,10 +96,15 @@ class Detach(Struct, frozen=True):
 
 
 class Behind(Struct, frozen=True):
-    """A connection was taken out of a channel's audience, having heard it up to its cursor."""
+    """A connection was taken out of a channel's audience, having heard it up to its cursor there."""
 
     connection: Connection
-    cursors: dict[ChannelId, Seq]
+
+
+class Refresh(Struct, frozen=True):
+    """The user is in this channel, and may have become a member without having heard of it."""
+
+    channel_id: ChannelId
 
 
 class EndSessions(Struct, frozen=True):
