@@ -1,0 +1,1 @@
+"""The terminal client, which is also the reference for how a client keeps up."""

@@ -1,0 +1,246 @@
+"""The conversation: what is typed becomes commands, what happens becomes lines."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Iterable
+from typing import Final
+
+from protocol.commands import AnyCommand, Delete, EditCommand, History, Leave, Read, Send, Sync
+from protocol.events import AnyEvent
+from protocol.ids import ChannelId, UserId
+from protocol.resources import Message
+from server.terminal.api import Api, ApiRefused, Unreachable, same_name
+from server.terminal.connection import Connection
+from server.terminal.news import (
+    Acknowledged,
+    Changed,
+    Connected,
+    MissedSome,
+    News,
+    Older,
+    Posted,
+    SendRefused,
+    Typing,
+)
+from server.terminal.screen import Screen
+from server.terminal.slash import HELP, Order, Say, Unknown, read_line
+from server.terminal.state import ClientState
+from server.terminal.text import channel_name, lines_of, plain, user_name
+
+HISTORY: Final = 20
+HISTORY_MAX: Final = 200
+
+
+class Chat:
+    """One user at one screen. `channel_id` is where they talk; `recipient_id` while that is not made yet."""
+
+    def __init__(self, api: Api, screen: Screen) -> None:
+        self.state = ClientState()
+        self.connection = Connection(api, self.state, self.hear, self._lost)
+        self.connected = asyncio.Event()
+        self.settled = asyncio.Event()
+        self.channel_id: ChannelId | None = None
+        self._recipient_id: UserId | None = None
+        self._api = api
+        self._screen = screen
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def hear(self, event: AnyEvent) -> None:
+        """Take in one event and show what it brings."""
+        for news in self.state.apply(event):
+            await self._act(news)
+            await self._learn_names(news)
+            for line in lines_of(news, self.state.names, self._me):
+                self._screen.show(line)
+
+    async def type(self, line: str) -> bool:
+        """Do what a typed line asks for. False when it asks to leave."""
+        match read_line(line):
+            case Say(content):
+                self._screen.take_back_typed_line()
+                await self._say(content)
+            case Unknown(words):
+                self._screen.show(f"-- {words}")
+            case Order("quit"):
+                return False
+            case Order(name, rest):
+                try:
+                    await self._obey(name, rest)
+                except (ApiRefused, Unreachable) as error:
+                    self._screen.show(f"-- {plain(str(error))}")
+        return True
+
+    async def enter(self, name: str) -> None:
+        """Go to the channel of this name: join it if need be, make it if there is none."""
+        wanted = name.removeprefix("#")
+        for own in self.state.channels.values():
+            if own.kind == "channel" and same_name(own.name, wanted):
+                await self._open(own.id, plain(f"#{own.name}"))
+                return
+        channel = await self._api.public_channel(wanted)
+        if channel is None:
+            channel = await self._api.make_channel(wanted)
+        elif channel.my_role is None:
+            await self._api.join(channel.id)
+        await self._open(channel.id, plain(f"#{channel.name}"))
+
+    def close(self) -> None:
+        for task in self._later:
+            task.cancel()
+
+    @property
+    def _me(self) -> UserId | None:
+        return None if self.state.me is None else self.state.me.id
+
+    async def _act(self, news: News) -> None:
+        """What the client itself has to do about it."""
+        match news:
+            case Connected(unacknowledged):
+                if not self.connected.is_set():
+                    self._screen.show("-- connected")
+                self.connected.set()
+                for send in unacknowledged:
+                    await self.connection.send(send)
+            case Acknowledged(send, channel_id):
+                if self._recipient_id is not None and send.recipient_id == self._recipient_id:
+                    self.channel_id, self._recipient_id = channel_id, None
+            case SendRefused(Send() as send, _, _, int() as retry_after_ms):
+                self._do_later(retry_after_ms / 1000, send)
+            case MissedSome(channel):
+                await self.connection.send(
+                    Sync(channel_id=channel.id, from_=channel.cursor, epoch=self.state.epoch)
+                )
+            case Typing(channel, user_id) if self._screen.is_live and channel.id == self.channel_id:
+                self._screen.show(f"-- {user_name(user_id, self.state.names)} is typing")
+        if not self.state.pending:
+            self.settled.set()
+
+    async def _learn_names(self, news: News) -> None:
+        """A name that cannot be had now is shown as a number, which is no reason to wait."""
+        messages: tuple[Message, ...] = ()
+        if isinstance(news, Posted | Changed):
+            messages = (news.message,)
+        elif isinstance(news, Older):
+            messages = news.messages
+        for user_id in {message.sender_id for message in messages} - self.state.names.keys():
+            with contextlib.suppress(ApiRefused, Unreachable):
+                self.state.learn(await self._api.user(user_id))
+
+    def _lost(self) -> None:
+        self.connected.clear()
+        self._screen.show("-- connection lost: reconnecting")
+
+    def _do_later(self, wait_s: float, send: Send) -> None:
+        async def send_again() -> None:
+            await asyncio.sleep(wait_s)
+            if send.nonce in self.state.pending:
+                await self.connection.send(send)
+
+        task = asyncio.create_task(send_again())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _say(self, content: str) -> None:
+        nonce = secrets.token_urlsafe(16)
+        if self._recipient_id is not None:
+            send = Send(content=content, nonce=nonce, recipient_id=self._recipient_id)
+        elif self.channel_id is not None:
+            send = Send(content=content, nonce=nonce, channel_id=self.channel_id)
+        else:
+            self._screen.show("-- you are in no channel: /join NAME or /dm NAME")
+            return
+        self.settled.clear()
+        await self.connection.send(self.state.post(send))
+
+    async def _obey(self, name: str, rest: str) -> None:
+        match name:
+            case "help":
+                self._show_all(HELP.splitlines())
+            case "channels":
+                await self._list_channels()
+            case "join":
+                await self.enter(rest)
+            case "dm":
+                await self._talk_to(rest)
+            case _:
+                await self._obey_here(name, rest)
+
+    async def _obey_here(self, name: str, rest: str) -> None:
+        if self.channel_id is None:
+            self._screen.show("-- you are in no channel: /join NAME or /dm NAME")
+            return
+        match name:
+            case "who":
+                members = await self._api.members(self.channel_id)
+                for member in members:
+                    self.state.learn(member.user)
+                self._show_all(f"   {plain(member.user.username)} ({member.role})" for member in members)
+            case "history":
+                count = int(rest) if rest.isdecimal() else HISTORY
+                await self._command(History(channel_id=self.channel_id, limit=min(count or 1, HISTORY_MAX)))
+            case "leave":
+                await self._command(Leave(channel_id=self.channel_id))
+                self.channel_id = None
+            case "edit" | "delete":
+                await self._change_last(name, rest)
+
+    async def _change_last(self, name: str, text: str) -> None:
+        """Edit or delete the last message of one's own here."""
+        channel = self.state.channels.get(self.channel_id) if self.channel_id is not None else None
+        messages = channel.messages.values() if channel else ()
+        own = [
+            message for message in messages if message.sender_id == self._me and message.content is not None
+        ]
+        if not own:
+            self._screen.show("-- there is no message of yours here that this client has seen")
+            return
+        last = max(own, key=lambda message: message.seq)
+        if name == "edit":
+            await self._command(EditCommand(message_id=last.id, channel_id=last.channel_id, content=text))
+        else:
+            await self._command(Delete(message_id=last.id, channel_id=last.channel_id))
+
+    async def _list_channels(self) -> None:
+        own = {channel.id for channel in self.state.channels.values()}
+        for channel in self.state.channels.values():
+            mark = "*" if channel.id == self.channel_id else " "
+            self._screen.show(f" {mark} {channel_name(channel, self.state.names, self._me)}")
+        others = [channel for channel in await self._api.public_channels() if channel.id not in own]
+        self._show_all(f"   #{plain(channel.name or '')} (to join)" for channel in others)
+
+    async def _talk_to(self, name: str) -> None:
+        user = await self._api.user_named(name.removeprefix("@"))
+        if user is None:
+            self._screen.show(f"-- there is no user {plain(name)}")
+            return
+        self.state.learn(user)
+        pair = {user.id, self._me}
+        for channel in self.state.channels.values():
+            if channel.kind == "direct" and _members(channel.conversation_id) == pair:
+                await self._open(channel.id, f"@{plain(user.username)}")
+                return
+        self.channel_id, self._recipient_id = None, user.id
+        self._screen.show(f"-- you talk to @{plain(user.username)}")
+
+    async def _open(self, channel_id: ChannelId, name: str) -> None:
+        self.channel_id, self._recipient_id = channel_id, None
+        self._screen.show(f"-- you talk in {name}" if name[0] == "#" else f"-- you talk to {name}")
+        await self._command(History(channel_id=channel_id, limit=HISTORY))
+        if (channel := self.state.channels.get(channel_id)) is not None:
+            await self._command(Read(channel_id=channel_id, seq=channel.cursor))
+
+    async def _command(self, command: AnyCommand) -> None:
+        """One that is not repeated when the connection is lost: people see that nothing came of it."""
+        if not self.connected.is_set():
+            self._screen.show("-- not connected now: try again in a moment")
+            return
+        await self.connection.send(command)
+
+    def _show_all(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._screen.show(line)
+
+
+def _members(conversation_id: str | None) -> set[int]:
+    return {int(part) for part in (conversation_id or "").split(":")[1:] if part.isdecimal()}

@@ -1,0 +1,61 @@
+"""The terminal: typed lines come in by a thread, shown lines go out without disturbing what is typed."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from typing import Final, TextIO
+
+PROMPT: Final = "> "
+_CLEAR_LINE: Final = "\r\x1b[K"
+_CLEAR_LINE_ABOVE: Final = "\x1b[1A\x1b[2K"
+
+
+class Screen:
+    """On a terminal it keeps a prompt below what is shown; elsewhere it reads and writes plain lines."""
+
+    def __init__(self, typed: TextIO, shown: TextIO) -> None:
+        self._typed = typed
+        self._shown = shown
+        self.is_live = typed.isatty() and shown.isatty()
+
+    def show(self, line: str) -> None:
+        if self.is_live:
+            self._shown.write(f"{_CLEAR_LINE}{line}\n{PROMPT}{_line_so_far()}")
+        else:
+            self._shown.write(f"{line}\n")
+        self._shown.flush()
+
+    def take_back_typed_line(self) -> None:
+        """What was typed comes back as a message once it is stored."""
+        if self.is_live:
+            self._shown.write(_CLEAR_LINE_ABOVE)
+
+    def lines(self) -> "asyncio.Queue[str | None]":
+        """What is typed from now on, line by line; None at its end."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def read() -> None:
+            line: str | None = ""
+            while line is not None:
+                line = self._read()
+                # The loop may have ended while somebody thought about what to type.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(queue.put_nowait, line)
+
+        threading.Thread(target=read, name="typed lines", daemon=True).start()
+        return queue
+
+    def _read(self) -> str | None:
+        if not self.is_live:
+            return self._typed.readline() or None
+        try:
+            return input(PROMPT)
+        except EOFError:
+            return None
+
+
+def _line_so_far() -> str:
+    readline = sys.modules.get("readline")
+    return "" if readline is None else str(readline.get_line_buffer())

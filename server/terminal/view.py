@@ -1,0 +1,32 @@
+"""One channel as a client has it."""
+
+from typing import Final
+
+from protocol.ids import ChannelId, MessageId, Seq
+from protocol.resources import ChannelKind, Message
+
+KEPT_MESSAGES: Final = 500
+
+
+class ChannelView:
+    """`cursor` is the last `seq` applied; `messages` by id, the newest last, as many as are worth keeping."""
+
+    def __init__(
+        self,
+        channel_id: ChannelId,
+        kind: ChannelKind,
+        name: str | None,
+        conversation_id: str | None,
+        cursor: Seq,
+    ) -> None:
+        self.id = channel_id
+        self.kind = kind
+        self.name = name
+        self.conversation_id = conversation_id
+        self.cursor = cursor
+        self.messages: dict[MessageId, Message] = {}
+
+    def keep(self, message: Message) -> None:
+        self.messages[message.id] = message
+        if len(self.messages) > KEPT_MESSAGES:
+            del self.messages[next(iter(self.messages))]
