@@ -27,7 +27,7 @@ from protocol.facts import (
 )
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import Message
-from storage.json_rows import stored_time
+from storage.row_statements import stored_time
 
 Row = tuple[Any, ...]
 ChannelFact = ChannelChanged | PrivacyChanged | ChannelClosed | InviteCreated | InviteRevoked | RoleChanged

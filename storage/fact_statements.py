@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from protocol.ids import ChannelId, MessageId
 from storage.channel_facts import write_channel_fact
 from storage.fact_rows import CommitRows, Row
-from storage.json_rows import JsonStatement, Kind
+from storage.row_statements import Kind, RowsStatement
 
 INTEGER, TEXT, TIME = Kind.INTEGER, Kind.TEXT, Kind.TIME
 
@@ -36,14 +36,14 @@ MOVE_IN_ORDER = """
 """
 _MOVE_FIELDS = {"id": INTEGER, "expected": INTEGER, "last_seq": INTEGER, "changed_seq": INTEGER}
 MOVES = {
-    "sqlite": JsonStatement(MOVE, **_MOVE_FIELDS),
-    "postgresql": JsonStatement(MOVE_IN_ORDER, **_MOVE_FIELDS),
+    "sqlite": RowsStatement(MOVE, **_MOVE_FIELDS),
+    "postgresql": RowsStatement(MOVE_IN_ORDER, **_MOVE_FIELDS),
 }
 
 LAST_ID = text("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)")
 NEXT_IDS = text("SELECT nextval('messages_id_seq') FROM generate_series(1, :count)")
 
-ADD_MESSAGES = JsonStatement(
+ADD_MESSAGES = RowsStatement(
     """
     INSERT INTO messages (id, channel_id, seq, changed_seq, stream_id, sender_id, recipient_id,
         conversation_id, content, parent_id, nonce, via, created_at, updated_at)
@@ -65,7 +65,7 @@ ADD_MESSAGES = JsonStatement(
     at=TIME,
 )
 
-ADD_MENTIONS = JsonStatement(
+ADD_MENTIONS = RowsStatement(
     """
     INSERT INTO mentions (message_id, user_id, created_at, updated_at)
     SELECT message_id, user_id, at, at FROM {rows} AS mentioned
@@ -75,7 +75,7 @@ ADD_MENTIONS = JsonStatement(
     at=TIME,
 )
 
-ATTACH = JsonStatement(
+ATTACH = RowsStatement(
     """
     UPDATE attachments SET message_id = attached.message_id, updated_at = attached.at
     FROM {rows} AS attached
@@ -87,7 +87,7 @@ ATTACH = JsonStatement(
     at=TIME,
 )
 
-CHANGE_MESSAGES = JsonStatement(
+CHANGE_MESSAGES = RowsStatement(
     """
     UPDATE messages SET changed_seq = changed.seq, content = changed.content, edited_at = changed.edited_at,
         deleted_at = changed.deleted_at, updated_at = changed.updated_at
@@ -102,7 +102,7 @@ CHANGE_MESSAGES = JsonStatement(
     updated_at=TIME,
 )
 
-ADD_EDITS = JsonStatement(
+ADD_EDITS = RowsStatement(
     """
     INSERT INTO message_edits (message_id, content, edited_at, created_at, updated_at)
     SELECT message_id, content, at, at, at FROM {rows} AS edited
@@ -113,14 +113,14 @@ ADD_EDITS = JsonStatement(
 )
 
 _REACTION_FIELDS = {"message_id": INTEGER, "reaction_id": INTEGER, "user_id": INTEGER}
-REMOVE_REACTIONS = JsonStatement(
+REMOVE_REACTIONS = RowsStatement(
     """
     DELETE FROM message_reactions
     WHERE (message_id, reaction_id, user_id) IN {rows}
     """,
     **_REACTION_FIELDS,
 )
-ADD_REACTIONS = JsonStatement(
+ADD_REACTIONS = RowsStatement(
     """
     INSERT INTO message_reactions (message_id, reaction_id, user_id, created_at, updated_at)
     SELECT message_id, reaction_id, user_id, at, at FROM {rows} AS added
@@ -133,7 +133,7 @@ ADD_REACTIONS = JsonStatement(
 
 # What was said is gone with the message; files without a message are swept.
 FORGET_DELETED = tuple(
-    JsonStatement(sql, message_id=INTEGER)
+    RowsStatement(sql, message_id=INTEGER)
     for sql in (
         "DELETE FROM message_edits WHERE message_id IN {rows}",
         "DELETE FROM message_reactions WHERE message_id IN {rows}",
@@ -142,7 +142,7 @@ FORGET_DELETED = tuple(
     )
 )
 
-PUT_MEMBERS = JsonStatement(
+PUT_MEMBERS = RowsStatement(
     """
     INSERT INTO channel_members AS member (channel_id, user_id, role, changed_seq, joined_seq, read_seq,
         joined_at, left_at, created_at, updated_at)
@@ -172,7 +172,7 @@ PUT_MEMBERS = JsonStatement(
     at=TIME,
 )
 
-MOVE_MARKERS = JsonStatement(
+MOVE_MARKERS = RowsStatement(
     """
     UPDATE channel_members SET read_seq = moved.read_seq
     FROM {rows} AS moved
@@ -184,7 +184,7 @@ MOVE_MARKERS = JsonStatement(
     read_seq=INTEGER,
 )
 
-COUNT_INVITE_USES = JsonStatement(
+COUNT_INVITE_USES = RowsStatement(
     "UPDATE invites SET uses = uses + used.count FROM {rows} AS used WHERE invites.code = used.code",
     code=TEXT,
     count=INTEGER,
@@ -197,7 +197,8 @@ class NotWritten(Exception):  # noqa: N818 - it says what became of the part
 
 def move_channels(connection: Connection, fences: Sequence[Row]) -> set[ChannelId]:
     """The channels that stood where they were expected, and now stand further on."""
-    return set(MOVES[connection.dialect.name].execute(connection, sorted(fences)).scalars())
+    moved = MOVES[connection.dialect.name].fetch(connection, sorted(fences))
+    return {row.id for row in moved}
 
 
 def next_message_ids(connection: Connection, count: int) -> list[MessageId]:
@@ -210,22 +211,22 @@ def next_message_ids(connection: Connection, count: int) -> list[MessageId]:
 
 
 def write_rows(connection: Connection, rows: CommitRows) -> None:
-    ADD_MESSAGES.execute_any(connection, rows.messages)
-    ADD_MENTIONS.execute_any(connection, rows.mentions)
+    ADD_MESSAGES.run(connection, rows.messages)
+    ADD_MENTIONS.run(connection, rows.mentions)
     _attach(connection, rows.attachments)
-    CHANGE_MESSAGES.execute_any(connection, list(rows.changed_messages.values()))
-    ADD_EDITS.execute_any(connection, rows.edits)
-    REMOVE_REACTIONS.execute_any(connection, list(rows.reactions_removed))
-    ADD_REACTIONS.execute_any(connection, list(rows.reactions_added.values()))
+    CHANGE_MESSAGES.run(connection, list(rows.changed_messages.values()))
+    ADD_EDITS.run(connection, rows.edits)
+    REMOVE_REACTIONS.run(connection, list(rows.reactions_removed))
+    ADD_REACTIONS.run(connection, list(rows.reactions_added.values()))
     for statement in FORGET_DELETED:
-        statement.execute_any(connection, rows.deleted_messages)
-    PUT_MEMBERS.execute_any(connection, list(rows.members.values()))
+        statement.run(connection, rows.deleted_messages)
+    PUT_MEMBERS.run(connection, list(rows.members.values()))
     for channel_id, fact in rows.channel_facts:
         write_channel_fact(connection, channel_id, fact)
-    COUNT_INVITE_USES.execute_any(connection, list(rows.invite_uses.items()))
-    MOVE_MARKERS.execute_any(connection, [(*key, read_seq) for key, read_seq in rows.markers.items()])
+    COUNT_INVITE_USES.run(connection, list(rows.invite_uses.items()))
+    MOVE_MARKERS.run(connection, [(*key, read_seq) for key, read_seq in rows.markers.items()])
 
 
 def _attach(connection: Connection, rows: Sequence[Row]) -> None:
-    if rows and len(ATTACH.execute(connection, rows).all()) < len(rows):
+    if len(ATTACH.fetch(connection, rows)) < len(rows):
         raise NotWritten("a file was sent with another message first, or is gone")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, and_, select
 
 from protocol.ids import MessageId, UserId
 from protocol.resources import Attachment, Delivery, Message, Reaction
-from storage.json_rows import JsonStatement, Kind
+from storage.row_statements import Kind, RowsStatement
 from storage.tables import channel_members, messages
 
 _reader = channel_members.alias("reader")
@@ -21,7 +21,7 @@ MESSAGES = select(*messages.c, _reader.c.read_seq.label("recipient_read_seq")).o
 """Whole rows, with how far the recipient of a direct message has read: to be narrowed and ordered."""
 
 # One column of numbers and three of texts, for whatever they mean in each of the four branches.
-ANNEXES = JsonStatement(
+ANNEXES = RowsStatement(
     """
     WITH wanted AS (SELECT message_id FROM {rows} AS asked)
     SELECT 'mention' AS kind, message_id, id, user_id AS number, NULL AS code, NULL AS name, NULL AS url
@@ -67,7 +67,7 @@ def fetch_messages(connection: Connection, query: Select[Any]) -> list[Message]:
 
 def _load_annexes(connection: Connection, ids: Sequence[MessageId]) -> dict[MessageId, Annex]:
     annexes: dict[MessageId, Annex] = {}
-    for row in ANNEXES.execute(connection, [(message_id,) for message_id in ids]):
+    for row in ANNEXES.fetch(connection, [(message_id,) for message_id in ids]):
         _hang(annexes.setdefault(row.message_id, Annex()), row)
     return annexes
 

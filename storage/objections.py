@@ -9,12 +9,12 @@ from protocol.ids import ChannelId, MessageId, UserId
 from protocol.resources import Message
 from storage.channel_names import is_any_taken
 from storage.engine import Database
-from storage.json_rows import JsonStatement, Kind
 from storage.message_rows import load_messages
+from storage.row_statements import Kind, RowsStatement
 
 NonceKey = tuple[UserId, str]
 
-FIND_REPEATS = JsonStatement(
+FIND_REPEATS = RowsStatement(
     """
     SELECT messages.id, messages.sender_id, messages.nonce
     FROM {rows} AS asked
@@ -58,7 +58,7 @@ def _first_messages(connection: Connection, parts: Sequence[Part]) -> dict[Nonce
         return {}
     found = {
         MessageId(row.id): (UserId(row.sender_id), str(row.nonce))
-        for row in FIND_REPEATS.execute(connection, keys)
+        for row in FIND_REPEATS.fetch(connection, keys)
     }
     return {found[message.id]: message for message in load_messages(connection, list(found))}
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from protocol.ids import SessionId, UserId
 from protocol.resources import Session, User
 from storage.engine import Database
-from storage.json_rows import JsonStatement, Kind, stored_time
+from storage.row_statements import Kind, RowsStatement, stored_time
 from storage.server_state import count_revocation
 from storage.session_rows import Holder, end_sessions, load_holder
 from storage.tables import refresh_tokens, sessions, users
@@ -48,7 +48,7 @@ class Refused(Struct, frozen=True):
     reason: Literal["unknown", "expired", "ended", "disabled"]
 
 
-FLUSH_USES = JsonStatement(
+FLUSH_USES = RowsStatement(
     """
     UPDATE sessions SET last_used_at = used.at
     FROM {rows} AS used
@@ -58,7 +58,7 @@ FLUSH_USES = JsonStatement(
     at=Kind.TIME,
 )
 
-FIND_LIVE = JsonStatement(
+FIND_LIVE = RowsStatement(
     """
     SELECT sessions.id
     FROM {rows} AS asked
@@ -132,8 +132,8 @@ class Sessions:
     async def find_ended(self, session_ids: Sequence[SessionId], now: datetime) -> set[SessionId]:
         """Those that no longer let anybody in: ended, expired, or of a disabled or deleted user."""
         asked = [(session_id, stored_time(now)) for session_id in session_ids]
-        live = await self._database.read(lambda c: set(FIND_LIVE.execute(c, asked).scalars()))
-        return set(session_ids) - live
+        live = await self._database.read(lambda connection: FIND_LIVE.fetch(connection, asked))
+        return set(session_ids) - {row.id for row in live}
 
     def note_use(self, session_id: SessionId, at: datetime) -> None:
         """Remember a use, for `flush_uses` to write it with the others."""
@@ -143,7 +143,7 @@ class Sessions:
         uses, self._uses = self._uses, {}
         rows = [(session_id, stored_time(at)) for session_id, at in uses.items()]
         if rows:
-            await self._database.write(lambda connection: FLUSH_USES.execute_any(connection, rows))
+            await self._database.write(lambda connection: FLUSH_USES.run(connection, rows))
 
     async def _end(
         self,
