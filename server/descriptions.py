@@ -1,10 +1,11 @@
-"""The descriptions of the REST API: made at their first use, kept as bytes."""
+"""The descriptions of the REST API and of the socket: made at their first use, kept as bytes."""
 
 from collections.abc import Sequence
 from functools import cached_property
 
 import msgspec
 
+from server import asyncapi
 from server.docs_page import docs_page
 from server.openapi import Document, describe
 from server.routing import Route
@@ -25,6 +26,10 @@ class Descriptions:
     @cached_property
     def openapi(self) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(self.document))
+
+    @cached_property
+    def asyncapi(self) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(asyncapi.describe(version=version())))
 
     @cached_property
     def page(self) -> str:

@@ -60,7 +60,7 @@ async def bring_up_to_date(settings: Settings, *, migrate: bool) -> None:
 
 async def schema_fits(settings: Settings) -> bool:
     """Raises Failure when the database cannot be reached; an SQLite file that is not there does not fit."""
-    if _is_absent(settings):
+    if is_absent(settings):
         return False
     database = await Database.open(settings.database_url)
     try:
@@ -71,7 +71,7 @@ async def schema_fits(settings: Settings) -> bool:
         await database.close()
 
 
-def _is_absent(settings: Settings) -> bool:
+def is_absent(settings: Settings) -> bool:
     url = driver_url(settings.database_url)
     return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 

@@ -97,6 +97,12 @@ async def openapi(call: Call) -> Raw:
     return call.context.descriptions.openapi
 
 
+@status.get("/asyncapi.json", access="anyone")
+async def asyncapi(call: Call) -> Raw:
+    """Describe the socket's protocol."""
+    return call.context.descriptions.asyncapi
+
+
 @status.get("/docs", access="anyone", media_type="text/html")
 async def docs(call: Call) -> str:
     """Describe this API to people."""
