@@ -12,6 +12,7 @@ from server.app import Server, running
 from server.settings import Settings
 
 PASSWORD: Final = "correct-battery"
+DEADLINE: Final = aiohttp.ClientTimeout(total=30)
 Json = Any
 
 _numbers = itertools.count(1)
@@ -113,5 +114,5 @@ async def serving(settings: Settings, **changes: Any) -> AsyncIterator[Running]:
     """A real server on a free port of this machine."""
     async with running(structs.replace(settings, **changes)) as server:
         base = f"http://127.0.0.1:{server.urls[0].rpartition(':')[2]}"
-        async with aiohttp.ClientSession(base) as session:
+        async with aiohttp.ClientSession(base, timeout=DEADLINE) as session:
             yield Running(server, Api(session))

@@ -60,3 +60,17 @@ async def bob(nobody: Api) -> Api:
 @pytest.fixture
 async def carol(nobody: Api) -> Api:
     return await nobody.newcomer("carol")
+
+
+@pytest.fixture
+async def superuser(running: Running) -> Api:
+    person = await running.nobody.newcomer("root")
+    await running.context.accounts.set_superuser(
+        person.user["id"], running.context.clock.now(), is_superuser=True
+    )
+    return person
+
+
+@pytest.fixture
+async def sqlite_alice(sqlite_running: Running) -> Api:
+    return await sqlite_running.nobody.newcomer("alice")
