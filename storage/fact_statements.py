@@ -5,43 +5,13 @@ Next on a message's path: back in `messages.py`, the transaction ends and the jo
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from protocol.ids import ChannelId, MessageId
 from storage.channel_facts import write_channel_fact
 from storage.fact_rows import CommitRows, Row
 from storage.row_statements import Kind, RowsStatement
 
 INTEGER, TEXT, TIME = Kind.INTEGER, Kind.TEXT, Kind.TIME
-
-MOVE = """
-    UPDATE channels SET last_seq = moving.last_seq,
-        changed_seq = coalesce(moving.changed_seq, channels.changed_seq)
-    FROM {rows} AS moving
-    WHERE channels.id = moving.id AND channels.last_seq = moving.expected AND channels.deleted_at IS NULL
-    RETURNING channels.id
-"""
-# Rows are locked in the order of their ids, so that two processes that move the same channels never deadlock.
-MOVE_IN_ORDER = """
-    WITH moving AS MATERIALIZED (SELECT * FROM {rows} AS given),
-    locked AS MATERIALIZED (
-        SELECT channels.id FROM channels JOIN moving ON moving.id = channels.id
-        ORDER BY channels.id FOR NO KEY UPDATE OF channels
-    )
-    UPDATE channels SET last_seq = moving.last_seq,
-        changed_seq = coalesce(moving.changed_seq, channels.changed_seq)
-    FROM moving JOIN locked ON locked.id = moving.id
-    WHERE channels.id = moving.id AND channels.last_seq = moving.expected AND channels.deleted_at IS NULL
-    RETURNING channels.id
-"""
-_MOVE_FIELDS = {"id": INTEGER, "expected": INTEGER, "last_seq": INTEGER, "changed_seq": INTEGER}
-MOVES = {
-    "sqlite": RowsStatement(MOVE, **_MOVE_FIELDS),
-    "postgresql": RowsStatement(MOVE_IN_ORDER, **_MOVE_FIELDS),
-}
-
-LAST_ID = text("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)")
-NEXT_IDS = text("SELECT nextval('messages_id_seq') FROM generate_series(1, :count)")
 
 ADD_MESSAGES = RowsStatement(
     """
@@ -193,21 +163,6 @@ COUNT_INVITE_USES = RowsStatement(
 
 class NotWritten(Exception):  # noqa: N818 - it says what became of the part
     """A fact rests on something that is no longer so."""
-
-
-def move_channels(connection: Connection, fences: Sequence[Row]) -> set[ChannelId]:
-    """The channels that stood where they were expected, and now stand further on."""
-    moved = MOVES[connection.dialect.name].fetch(connection, sorted(fences))
-    return {row.id for row in moved}
-
-
-def next_message_ids(connection: Connection, count: int) -> list[MessageId]:
-    if count == 0:
-        return []
-    if connection.dialect.name == "sqlite":
-        last = connection.execute(LAST_ID).scalar_one()
-        return [MessageId(last + number) for number in range(1, count + 1)]
-    return sorted(connection.execute(NEXT_IDS, {"count": count}).scalars())
 
 
 def write_rows(connection: Connection, rows: CommitRows) -> None:

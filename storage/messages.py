@@ -17,8 +17,9 @@ from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import Edit, Message
 from storage.channel_rows import load_snapshot
 from storage.engine import Database
-from storage.fact_rows import count_posts, fence_row, gather
-from storage.fact_statements import NotWritten, move_channels, next_message_ids, write_rows
+from storage.fact_rows import gather
+from storage.fact_statements import NotWritten, write_rows
+from storage.fence import move_channels
 from storage.history import load_changes, load_edits, load_history, load_replies
 from storage.message_rows import load_messages
 from storage.objections import Objections
@@ -114,10 +115,9 @@ class Messages:
 
 def write_parts(connection: Connection, parts: Sequence[Part]) -> list[PartResult]:
     """Move the channels that stand where they should, and write the facts of those."""
-    moved = move_channels(connection, [fence_row(part) for part in parts])
-    standing = [part for part in parts if part.channel_id in moved]
-    ids = next_message_ids(connection, count_posts(standing))
-    rows, given = gather(standing, iter(ids))
+    moved = move_channels(connection, parts)
+    standing = [part for part in parts if part.channel_id in moved.channels]
+    rows, given = gather(standing, iter(moved.message_ids))
     write_rows(connection, rows)
     written = iter(given)
-    return [Written(next(written)) if part.channel_id in moved else Fenced() for part in parts]
+    return [Written(next(written)) if part.channel_id in moved.channels else Fenced() for part in parts]

@@ -95,8 +95,12 @@ class Chat:
         results = await self.messages.commit(parts)
         for part, result in zip(parts, results, strict=True):
             if isinstance(result, Written):
-                self._positions[part.channel_id] = part.last_seq
+                self.moved(part)
         return results
+
+    def moved(self, part: Part) -> None:
+        """Somebody wrote this part."""
+        self._positions[part.channel_id] = part.last_seq
 
     async def write(self, channel_id: ChannelId, *facts: AnyFact) -> tuple[MessageId, ...]:
         (result,) = await self.commit(self.part(channel_id, *facts))

@@ -1,5 +1,6 @@
 """Commits: the parts of many channels at once, fenced, free of repeats, none spoilt by another."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from protocol.errors import Unavailable
 from protocol.facts import ChannelChanged, Failed, Fenced, Part, Repeats, Taken, Written
 from protocol.ids import ChannelId, Seq, UserId
 from storage.engine import Database
+from storage.messages import Messages
 from storage.tables import channel_members, channels, messages
 from tests.storage.people import LATER, Chat
 
@@ -129,6 +131,25 @@ async def test_of_two_owners_of_one_channel_one_commits(chat: Chat) -> None:
     assert isinstance((await chat.messages.commit([mine]))[0], Written)
     assert await chat.messages.commit([theirs]) == [Fenced()]
     assert await contents(chat, channel_id) == ["mine"]
+
+
+async def test_of_two_processes_that_write_at_once_one_commits_and_none_waits_for_ever(
+    chat: Chat, database_url: str
+) -> None:
+    rooms = [await chat.channel(f"room {n}") for n in range(6)]
+    other = await Database.open(database_url)
+    for number in range(10):
+        parts = [chat.part(room, chat.post(room, f"{number}")) for room in rooms]
+        mine, theirs = await asyncio.gather(
+            chat.commit(*parts), Messages(other).commit(list(reversed(parts)))
+        )
+        for ours, others in zip(mine, reversed(theirs), strict=True):
+            assert {type(ours), type(others)} == {Written, Fenced}
+        for part in parts:
+            chat.moved(part)
+    await other.close()
+    for room in rooms:
+        assert await contents(chat, room) == [f"{number}" for number in range(10)]
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["in the same channel", "in another channel"])
@@ -249,7 +270,7 @@ async def test_a_commit_of_posts_is_a_handful_of_statements(chat: Chat) -> None:
     total = select(func.count()).select_from(messages)
     assert await chat.database.read(lambda connection: connection.execute(total).scalar_one()) == 100
     writes = [statement for statement in statements if "BEGIN" not in statement]
-    assert len(writes) == 4  # fence, ids, messages, markers
+    assert len(writes) <= 4  # fence, ids, messages, markers
 
 
 @contextmanager
