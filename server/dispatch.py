@@ -114,7 +114,7 @@ async def _read_body(request: web.Request) -> bytes:
                     raise _too_large()
     except TimeoutError:
         raise Refused(Refusal(Code.MALFORMED, "The body did not arrive in time.")) from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         raise Refused(Refusal(Code.MALFORMED, "The body could not be read.")) from None
     return bytes(body)
 

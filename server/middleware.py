@@ -27,6 +27,7 @@ PREFLIGHT_MAX_AGE_S: Final = 600
 UNAVAILABLE_RETRY_MS: Final = 2000
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "Server": "Parley",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",

@@ -105,6 +105,7 @@ async def test_every_answer_carries_the_security_headers_unless_it_says_otherwis
         async with client.get(path, allow_redirects=False) as answer:
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["X-Frame-Options"] == "DENY"
+            assert answer.headers["Server"] == "Parley"
             assert answer.headers["Cache-Control"] == "no-store"
             policy = answer.headers["Content-Security-Policy"]
             assert policy == "of its own" if path == "/echo" else "default-src 'none'" in policy
