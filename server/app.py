@@ -79,6 +79,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         stack.push_async_callback(database.close)
         epoch = await ServerState(database).epoch()
         context = compose(settings, clock, database, epoch)
+        stack.callback(context.hasher.close)
         stack.push_async_callback(context.chat.stop)
         edge = make_edge(context)
         stack.push_async_callback(drain, context.readiness, edge.registry)
