@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -98,6 +99,20 @@ class Api:
         return await self.log_in(user["username"])
 
     refresh_token: str = ""
+
+
+def settings_for(url: str, folder: Path) -> Settings:
+    """Quick hashes and no throttles: tests that are about those ask for them."""
+    return Settings(
+        database_url=url,
+        host="127.0.0.1",
+        port=0,
+        data_folder=folder,
+        bcrypt_rounds=4,
+        command_rate=None,
+        login_failure_rate=None,
+        registration_rate=None,
+    )
 
 
 class Running:

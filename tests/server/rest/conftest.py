@@ -6,21 +6,7 @@ from pathlib import Path
 import pytest
 
 from server.settings import Settings
-from tests.server.rest.client import Api, Running, serving
-
-
-def settings_for(url: str, folder: Path) -> Settings:
-    """Quick hashes and no throttles: tests that are about those ask for them."""
-    return Settings(
-        database_url=url,
-        host="127.0.0.1",
-        port=0,
-        data_folder=folder,
-        bcrypt_rounds=4,
-        command_rate=None,
-        login_failure_rate=None,
-        registration_rate=None,
-    )
+from tests.server.rest.client import Api, Running, serving, settings_for
 
 
 @pytest.fixture

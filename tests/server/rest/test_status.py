@@ -8,8 +8,7 @@ from server.readiness import Phase
 from server.settings import Settings
 from server.version import version
 from tests.databases import Postgres, migrate
-from tests.server.rest.client import Running, serving
-from tests.server.rest.conftest import settings_for
+from tests.server.rest.client import Running, serving, settings_for
 
 
 async def test_the_root_says_hello(sqlite_running: Running) -> None:
