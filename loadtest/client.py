@@ -18,6 +18,7 @@ from loadtest.wire import SUBPROTOCOL
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 3.0
 CONNECT_TIMEOUT_S: Final = 10.0
+READY_TIMEOUT_S: Final = 30.0
 FINAL_CLOSE_CODES: Final = frozenset({1009, 4400, 4401, 4403})
 
 
@@ -69,11 +70,16 @@ class Client(asyncio.Protocol):
 
     def close(self) -> None:
         self._closing = True
-        for waiting in (self._task, self._timer):
-            if waiting is not None:
-                waiting.cancel()
+        self._stop_timer()
+        if self._task is not None:
+            self._task.cancel()
         if self._transport is not None:
             self._transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _dial(self) -> None:
         address = self._dialer.address
@@ -92,6 +98,7 @@ class Client(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._upgraded = False
         self._answered = b""
+        self._timer = asyncio.get_running_loop().call_later(READY_TIMEOUT_S, self._transport.abort)
         self._key = base64.b64encode(os.urandom(16)).decode()
         self._transport.write(
             upgrade_request(self._dialer.address, self._key, SUBPROTOCOL, self.member.header_token)
@@ -111,6 +118,7 @@ class Client(asyncio.Protocol):
             transport.write(out)
         if member.ready and not was_ready:
             self._failures = 0
+            self._stop_timer()
             self._on_ready()
 
     def _read_answer(self, transport: asyncio.Transport, data: bytes) -> bytes:
@@ -139,6 +147,7 @@ class Client(asyncio.Protocol):
         was_ready, self.member.ready = self.member.ready, False
         self._transport = None
         self._upgraded = False
+        self._stop_timer()
         if self._closing:
             return
         if was_ready:

@@ -201,10 +201,10 @@ class Member:
 
     def _on_ack(self, event: Frequent, now: int) -> None:
         intended = self.pending.pop(event.reply_to, None)
-        if intended is None:
-            self._find("stray", f"an ack for {event.reply_to!r}, which is not awaited")
-            return
         crowd = self._crowd
+        if intended is None:
+            self._on_another_ack(event)
+            return
         tally = crowd.tally
         tally.totals.acknowledged += 1
         tally.repeated_acks += event.duplicate
@@ -213,6 +213,14 @@ class Member:
         crowd.logs[event.channel_id].acknowledged(event.seq, event.message_id)
         if crowd.window and crowd.sending:
             self._out.append(self.send(now))
+
+    def _on_another_ack(self, event: Frequent) -> None:
+        """One send may be repeated on one connection: its second ack must say so, and say the same."""
+        if not event.duplicate:
+            self._find("stray", f"an ack for {event.reply_to!r}, which is not awaited")
+            return
+        self._crowd.tally.repeated_acks += 1
+        self._crowd.logs[event.channel_id].acknowledged(event.seq, event.message_id)
 
     def _on_message(self, event: Frequent, payload: bytes, now: int) -> None:
         row = event.message

@@ -1,13 +1,13 @@
 """The harness's command line, the same for `parley load` and `python -m loadtest`."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import uvloop
 
 from loadtest.own_server import OwnServerError
 from loadtest.population import PopulationError
@@ -54,6 +54,14 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "--serve", action="store_true", help="start a server for this run, on a temporary database"
     )
     parser.add_argument("--database", metavar="URL", help="with --serve: use this database, which is kept")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="NAME=VALUE",
+        help="with --serve: a setting of the server; may be repeated",
+    )
     parser.add_argument("--tokens", type=Path, metavar="FILE", help="with --url: users made beforehand")
     parser.add_argument("--insecure", action="store_true", help="with --url: do not verify the certificate")
 
@@ -116,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"parley load: {problem}", file=sys.stderr)
         return 2
     try:
-        result = asyncio.run(run_load(_options(arguments), ProgressLine(sys.stderr, quiet=arguments.quiet)))
+        result = uvloop.run(run_load(options_of(arguments), ProgressLine(sys.stderr, quiet=arguments.quiet)))
     except (OwnServerError, PopulationError, WorkerError) as error:
         print(f"parley load: {error}", file=sys.stderr)
         return 1
@@ -136,12 +144,12 @@ def _problem(arguments: argparse.Namespace) -> str:
         parse_url(arguments.url)
     except ValueError as error:
         return str(error)
-    if arguments.database or arguments.kills:
-        return "--database and --kills are for --serve: the server at a URL is not ours"
+    if arguments.database or arguments.kills or arguments.set:
+        return "--database, --kills and --set are for --serve: the server at a URL is not ours"
     return ""
 
 
-def _options(arguments: argparse.Namespace) -> LoadOptions:
+def options_of(arguments: argparse.Namespace) -> LoadOptions:
     is_idle = arguments.scenario == "idle"
     return LoadOptions(
         scenario=arguments.scenario,
@@ -160,6 +168,7 @@ def _options(arguments: argparse.Namespace) -> LoadOptions:
         processes=min(arguments.processes, arguments.users),
         kills=arguments.kills,
         verify_tls=not arguments.insecure,
+        settings=dict(arguments.set),
     )
 
 
@@ -180,6 +189,13 @@ def _at_least(least: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 def _positive(text: str) -> float:

@@ -15,6 +15,7 @@ SOURCE: Final = Path(__file__).resolve().parent.parent
 START_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 20.0
 _ASK_EVERY_S: Final = 0.05
+_INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "TMPDIR")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -33,7 +34,7 @@ class OwnServer:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
-            "PATH": os.environ.get("PATH", ""),
+            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
             "PYTHONPATH": str(SOURCE),
             "DATABASE_URL": database_url,
             "DATA_FOLDER": str(folder / "data"),
@@ -113,6 +114,7 @@ class OwnServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
 
     async def _ask_until_ready(

@@ -54,6 +54,8 @@ class WorkerProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=REPORT_MAX_BYTES,
+            # What is typed at the terminal is for the run, which then ends its processes.
+            start_new_session=True,
         )
         worker = cls(process, on_progress)
         await worker._write(encode(plan))

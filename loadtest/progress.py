@@ -32,6 +32,12 @@ class ProgressLine:
             self._stream.write(text + "\n")
         self._stream.flush()
 
+    def end(self) -> None:
+        """What is written next begins on a line of its own."""
+        if self._live and self._width:
+            self._stream.write("\n")
+            self._width = 0
+
     def step(self, what: str, done: int, total: int) -> None:
         if total:
             filled = 24 * done // total

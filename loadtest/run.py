@@ -17,12 +17,14 @@ import msgspec
 from loadtest.own_server import OwnServer
 from loadtest.plan import Connected, Outcome, Progress, User, WorkerPlan
 from loadtest.population import Api, read_tokens, spread
-from loadtest.process import WorkerProcess
+from loadtest.process import WorkerError, WorkerProcess
 from loadtest.progress import ProgressLine, Rates
 from loadtest.report import Idle, Result, ServerUse, added, check, latency, machine
 from loadtest.upgrade import http_url, parse_url
 
 MEMORY_SETTLES_S: Final = 3.0
+CONNECT_WITHIN_S: Final = 20.0
+CONNECTS_PER_S: Final = 100
 _FILLER: Final = "the quick brown fox jumps over the lazy dog "
 
 
@@ -45,6 +47,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1
     kills: int = 0
     verify_tls: bool = True
+    settings: dict[str, str] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -98,10 +101,22 @@ class _Run:
         """A process with all of its members connected."""
         worker = await WorkerProcess.start(self._plan(users), lambda report: self._take(number, report))
         try:
-            await worker.connected(len(users))
+            await self._connected_in_time(worker, len(users))
             yield worker
         finally:
             await worker.close()
+
+    async def _connected_in_time(self, worker: WorkerProcess, count: int) -> None:
+        within_s = CONNECT_WITHIN_S + count / CONNECTS_PER_S
+        try:
+            async with asyncio.timeout(within_s):
+                await worker.connected(count)
+        except TimeoutError:
+            raise WorkerError(
+                f"only {sum(self._connected)} of {self._options.users} clients came in "
+                f"within {within_s:.0f} s: "
+                "does the server allow so many (MAX_TOTAL_WEBSOCKET_CONNECTIONS)?"
+            ) from None
 
     def _plan(self, users: list[User]) -> WorkerPlan:
         options = self._options
@@ -133,7 +148,7 @@ class _Run:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        self._progress.show(self._rates.line(time.monotonic() - self._began), last=True)
+        self._progress.end()
 
     async def _press(self) -> None:
         """Lasts as long as messages are sent; kills and restarts the server when that is asked for."""
@@ -218,7 +233,7 @@ class _Run:
 async def _own_server(options: LoadOptions) -> AsyncIterator[OwnServer]:
     with tempfile.TemporaryDirectory(prefix="parley-load-") as folder:
         database = options.database or f"sqlite:///{folder}/load.db"
-        server = OwnServer(Path(folder), database, _room_for(options.users))
+        server = OwnServer(Path(folder), database, {**_room_for(options.users), **options.settings})
         await server.command("migrate")
         try:
             yield server

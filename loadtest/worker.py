@@ -62,6 +62,10 @@ class Worker:
         self._ticks = 0
         self._next_tick: asyncio.TimerHandle | None = None
 
+    @property
+    def acknowledged(self) -> int:
+        return self._crowd.tally.totals.acknowledged
+
     def start(self) -> None:
         for client in self._clients:
             client.connect()

@@ -36,6 +36,7 @@ class StandIn:
         self.users = users
         self.fault = fault
         self.refuse = refuse
+        self.mute = False
         self.channels = {id_: Channel(id_) for ids in users.values() for id_ in ids}
         self.sockets: set[Socket] = set()
         self.ids = 0
@@ -129,6 +130,8 @@ class Socket(asyncio.Protocol):
     def handle(self, command: dict[str, Any]) -> None:
         if command["type"] == "hello":
             self.ready(command["token"], {at["channel_id"]: at["seq"] for at in command["resume"]})
+        elif self.server.mute:
+            return
         elif self.server.refuse:
             self.server.refuse -= 1
             refusal = {"code": "overloaded", "message": "later", "retryable": True, "retry_after_ms": 10}
