@@ -1,9 +1,12 @@
-"""Channels as rows: what each reader is shown of one, and what counts as unread."""
+"""Channels as rows: what each reader is shown of one, and what counts as unread.
+
+Queries are made once: making one costs more than running it.
+"""
 
 from typing import Any
 
 from msgspec import UNSET
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, func, select
+from sqlalchemy import BindParameter, Connection, ScalarSelect, and_, bindparam, func, select
 
 from protocol.facts import ChannelSnapshot, MemberRow
 from protocol.ids import ChannelId, Seq, UserId
@@ -21,22 +24,82 @@ MEMBER_COUNT: ScalarSelect[int] = (
     .scalar_subquery()
 )
 
-_own = channel_members.alias("own")
+USER_ID: BindParameter[int] = bindparam("user_id")
+CHANNEL_ID: BindParameter[int] = bindparam("channel_id")
 
+own = channel_members.alias("own")
+"""The membership of `USER_ID`, where a query joins it to `channels`."""
 
-def unread_count(user_id: UserId, read_seq: Any) -> ScalarSelect[int]:
-    """Messages by others, not deleted, after the marker; of the `channels` row of the query around it."""
-    unread = and_(
+UNREAD_COUNT: ScalarSelect[int] = (
+    select(func.count())
+    .where(
         messages.c.channel_id == channels.c.id,
-        messages.c.seq > read_seq,
-        messages.c.sender_id != user_id,
+        messages.c.seq > own.c.read_seq,
+        messages.c.sender_id != USER_ID,
         messages.c.deleted_at.is_(None),
     )
-    return select(func.count()).where(unread).correlate_except(messages).scalar_subquery()
+    .correlate(channels, own)
+    .scalar_subquery()
+)
+"""Messages by others, not deleted, after the marker."""
+
+_is_own = and_(own.c.channel_id == channels.c.id, own.c.user_id == USER_ID, own.c.left_at.is_(None))
+_view_columns = (
+    channels,
+    MEMBER_COUNT.label("member_count"),
+    own.c.role,
+    own.c.read_seq,
+    UNREAD_COUNT.label("unread_count"),
+)
+VIEWS = select(*_view_columns).outerjoin(own, _is_own).where(LIVE)
+"""Live channels as `USER_ID` sees them: to be narrowed, ordered and given to `view_of`."""
+OWN_VIEWS = select(*_view_columns).join(own, _is_own).where(LIVE)
+"""Those that the user is a member of."""
+VIEW = VIEWS.where(channels.c.id == CHANNEL_ID)
+
+_peer = channel_members.alias("peer")
+READY = (
+    select(
+        channels.c.id,
+        channels.c.kind,
+        channels.c.name,
+        channels.c.conversation_id,
+        channels.c.last_seq,
+        own.c.role,
+        own.c.read_seq,
+        UNREAD_COUNT.label("unread_count"),
+        _peer.c.read_seq.label("peer_read_seq"),
+    )
+    .join(own, _is_own)
+    .outerjoin(
+        _peer,
+        and_(_peer.c.channel_id == channels.c.id, _peer.c.user_id != USER_ID, channels.c.kind == "direct"),
+    )
+    .where(LIVE)
+    .order_by(channels.c.id)
+)
+
+SNAPSHOT = select(channels).where(channels.c.id == CHANNEL_ID, LIVE)
+INFO = select(channels, MEMBER_COUNT.label("member_count")).where(channels.c.id == CHANNEL_ID)
+MEMBERS = (
+    select(
+        channel_members.c.user_id,
+        channel_members.c.role,
+        channel_members.c.joined_at,
+        channel_members.c.read_seq,
+    )
+    .where(channel_members.c.channel_id == CHANNEL_ID, channel_members.c.left_at.is_(None))
+    .order_by(channel_members.c.joined_seq, channel_members.c.user_id)
+)
+INVITES = (
+    select(invites)
+    .where(invites.c.channel_id == CHANNEL_ID, invites.c.revoked_at.is_(None))
+    .order_by(invites.c.id)
+)
 
 
 def load_snapshot(connection: Connection, channel_id: ChannelId) -> ChannelSnapshot | None:
-    row = connection.execute(select(channels).where(channels.c.id == channel_id, LIVE)).one_or_none()
+    row = connection.execute(SNAPSHOT, {"channel_id": channel_id}).one_or_none()
     if row is None:
         return None
     members = _load_members(connection, channel_id, keeps_markers=row.kind == "direct")
@@ -50,21 +113,18 @@ def load_snapshot(connection: Connection, channel_id: ChannelId) -> ChannelSnaps
 
 def load_info(connection: Connection, channel_id: ChannelId) -> ChannelInfo:
     """Of a channel that is there."""
-    query = select(channels, MEMBER_COUNT.label("member_count")).where(channels.c.id == channel_id)
-    row = connection.execute(query).one()
+    row = connection.execute(INFO, {"channel_id": channel_id}).one()
     return _info(row, row.member_count)
 
 
-def views(user_id: UserId, *, own_only: bool = False) -> Select[Any]:
-    """Live channels as this user sees them: to be narrowed, ordered and given to `view_of`."""
-    mine = and_(_own.c.channel_id == channels.c.id, _own.c.user_id == user_id, _own.c.left_at.is_(None))
-    unread = unread_count(user_id, _own.c.read_seq)
-    columns = (MEMBER_COUNT.label("member_count"), _own.c.role, _own.c.read_seq, unread.label("unread_count"))
-    return select(channels, *columns).join(_own, mine, isouter=not own_only).where(LIVE)
+def load_view(connection: Connection, channel_id: ChannelId, user_id: UserId) -> Channel | None:
+    """The channel as this user sees it; None when it does not exist."""
+    row = connection.execute(VIEW, {"channel_id": channel_id, "user_id": user_id}).one_or_none()
+    return None if row is None else view_of(row)
 
 
 def view_of(row: Any) -> Channel:
-    """Of a row of `views`."""
+    """Of a row of `VIEWS`."""
     return Channel(
         id=row.id,
         kind=row.kind,
@@ -87,26 +147,7 @@ def view_of(row: Any) -> Channel:
 
 def load_ready(connection: Connection, user_id: UserId) -> list[ReadyChannel]:
     """The channels that the user is in, by id; in direct ones how far the other side has read."""
-    peer = channel_members.alias("peer")
-    is_peer = and_(peer.c.channel_id == channels.c.id, peer.c.user_id != user_id, channels.c.kind == "direct")
-    query = (
-        select(
-            channels.c.id,
-            channels.c.kind,
-            channels.c.name,
-            channels.c.conversation_id,
-            channels.c.last_seq,
-            _own.c.role,
-            _own.c.read_seq,
-            unread_count(user_id, _own.c.read_seq).label("unread_count"),
-            peer.c.read_seq.label("peer_read_seq"),
-        )
-        .join(_own, _own.c.channel_id == channels.c.id)
-        .outerjoin(peer, is_peer)
-        .where(_own.c.user_id == user_id, _own.c.left_at.is_(None), LIVE)
-        .order_by(channels.c.id)
-    )
-    return [_ready(row) for row in connection.execute(query)]
+    return [_ready(row) for row in connection.execute(READY, {"user_id": user_id})]
 
 
 def _ready(row: Any) -> ReadyChannel:
@@ -144,27 +185,14 @@ def _load_members(
     connection: Connection, channel_id: ChannelId, *, keeps_markers: bool
 ) -> tuple[MemberRow, ...]:
     """Those who joined first come first."""
-    of_channel: ColumnElement[bool] = channel_members.c.channel_id == channel_id
-    query = (
-        select(
-            channel_members.c.user_id,
-            channel_members.c.role,
-            channel_members.c.joined_at,
-            channel_members.c.read_seq,
-        )
-        .where(of_channel, channel_members.c.left_at.is_(None))
-        .order_by(channel_members.c.joined_seq, channel_members.c.user_id)
-    )
     return tuple(
-        MemberRow(row.user_id, row.role, row.joined_at, row.read_seq if keeps_markers else UNSET)
-        for row in connection.execute(query)
+        MemberRow(user_id, role, joined_at, read_seq if keeps_markers else UNSET)
+        for user_id, role, joined_at, read_seq in connection.execute(MEMBERS, {"channel_id": channel_id})
     )
 
 
 def _load_invites(connection: Connection, channel_id: ChannelId) -> tuple[Invite, ...]:
-    live = (invites.c.channel_id == channel_id) & invites.c.revoked_at.is_(None)
-    query = select(invites).where(live).order_by(invites.c.id)
     return tuple(
         Invite(join_code=row.code, expires_at=row.expires_at, max_uses=row.max_uses, uses=row.uses)
-        for row in connection.execute(query)
+        for row in connection.execute(INVITES, {"channel_id": channel_id})
     )

@@ -13,7 +13,7 @@ from protocol.ids import ChannelId, UserId
 from protocol.resources import Attachment, Channel, Invite, Member, PublicProfile, ReadyChannel
 from storage.channel_facts import add_invite
 from storage.channel_names import is_any_taken, name_key
-from storage.channel_rows import load_ready, view_of, views
+from storage.channel_rows import OWN_VIEWS, VIEW, VIEWS, load_ready, load_view, view_of
 from storage.direct import CREATION_SEQ, add_member, find_direct, make_direct
 from storage.engine import Database
 from storage.message_rows import attachment
@@ -66,7 +66,7 @@ class Channels:
 
     async def view_channel(self, channel_id: ChannelId, user_id: UserId) -> Channel | None:
         """The channel as this user sees it; None when it does not exist."""
-        return await self._database.read(lambda connection: _view(connection, channel_id, user_id))
+        return await self._database.read(lambda connection: load_view(connection, channel_id, user_id))
 
     async def ready_channels(self, user_id: UserId) -> list[ReadyChannel]:
         """The channels the user is a member of, with markers and unread counts, by id."""
@@ -76,8 +76,8 @@ class Channels:
         self, user_id: UserId, *, before: ChannelId | None = None, skip: int = 0, limit: int = 50
     ) -> list[Channel]:
         """The user's channels without the direct ones, newest first."""
-        query = views(user_id, own_only=True).where(channels.c.kind == "channel")
-        return await self._list(query, before, skip, limit)
+        query = OWN_VIEWS.where(channels.c.kind == "channel")
+        return await self._list(user_id, query, before, skip, limit)
 
     async def list_public(
         self,
@@ -90,10 +90,10 @@ class Channels:
     ) -> list[Channel]:
         """Public channels that are not archived, newest first; `q` is the beginning of their names."""
         is_open = ~channels.c.is_private & ~channels.c.is_archived
-        query = views(user_id).where(channels.c.kind == "channel", is_open)
+        query = VIEWS.where(channels.c.kind == "channel", is_open)
         if q is not None:
             query = query.where(channels.c.name_key.startswith(name_key(q), autoescape=True))
-        return await self._list(query, before, skip, limit)
+        return await self._list(user_id, query, before, skip, limit)
 
     async def list_members(
         self,
@@ -136,18 +136,13 @@ class Channels:
         return await self._database.read(lambda connection: load_profile(connection, user_id))
 
     async def _list(
-        self, query: Select[Any], before: ChannelId | None, skip: int, limit: int
+        self, user_id: UserId, query: Select[Any], before: ChannelId | None, skip: int, limit: int
     ) -> list[Channel]:
         if before is not None:
             query = query.where(channels.c.id < before)
         query = query.order_by(channels.c.id.desc()).offset(skip).limit(limit)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda c: c.execute(query, {"user_id": user_id}).all())
         return [view_of(row) for row in rows]
-
-
-def _view(connection: Connection, channel_id: ChannelId, user_id: UserId) -> Channel | None:
-    row = connection.execute(views(user_id).where(channels.c.id == channel_id)).one_or_none()
-    return None if row is None else view_of(row)
 
 
 def _create(connection: Connection, new: NewChannel, now: datetime) -> Channel:
@@ -169,5 +164,4 @@ def _create(connection: Connection, new: NewChannel, now: datetime) -> Channel:
     if new.join_code is not None:
         standing = Invite(join_code=new.join_code, expires_at=None, max_uses=None, uses=0)
         add_invite(connection, channel_id, standing, new.owner_id, now)
-    query = views(new.owner_id).where(channels.c.id == channel_id)
-    return view_of(connection.execute(query).one())
+    return view_of(connection.execute(VIEW, {"channel_id": channel_id, "user_id": new.owner_id}).one())

@@ -7,16 +7,50 @@ from sqlalchemy import Connection, Select, and_, func, select
 
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import Conversation, Message
-from storage.channel_rows import LIVE, unread_count
+from storage.channel_rows import LIVE, UNREAD_COUNT, USER_ID, own
 from storage.engine import Database
-from storage.message_rows import MESSAGES, fetch_messages
+from storage.message_rows import MESSAGES, fetch_messages, load_messages
 from storage.tables import channel_members, channels, messages, users
 from storage.user_rows import PROFILE_COLUMNS, profile_of
 
 Box = Literal["all", "sent", "received"]
 
-_own = channel_members.alias("own")
 _peer = channel_members.alias("peer")
+_said = messages.alias("said")
+_last_seq = select(func.max(_said.c.seq)).where(_said.c.channel_id == channels.c.id).correlate(channels)
+
+CONVERSATIONS = (
+    select(
+        *PROFILE_COLUMNS,
+        channels.c.id.label("channel_id"),
+        channels.c.conversation_id,
+        messages.c.id.label("message_id"),
+        UNREAD_COUNT.label("unread_count"),
+    )
+    .select_from(channels)
+    .join(own, own.c.channel_id == channels.c.id)
+    .join(_peer, and_(_peer.c.channel_id == channels.c.id, _peer.c.user_id != USER_ID))
+    .join(users, users.c.id == _peer.c.user_id)
+    .join(
+        messages,
+        and_(messages.c.channel_id == channels.c.id, messages.c.seq == _last_seq.scalar_subquery()),
+    )
+    .where(channels.c.kind == "direct", own.c.user_id == USER_ID, LIVE)
+)
+"""The direct channels of `USER_ID`, each with its last message and the other side."""
+
+UNREAD = (
+    select(
+        channels.c.id,
+        channels.c.conversation_id,
+        channels.c.last_seq,
+        UNREAD_COUNT.label("unread_count"),
+    )
+    .join(own, own.c.channel_id == channels.c.id)
+    .where(channels.c.kind == "direct", own.c.user_id == USER_ID, LIVE)
+    .where(channels.c.last_seq > own.c.read_seq)
+    .order_by(channels.c.id)
+)
 
 
 class Conversations:
@@ -29,18 +63,18 @@ class Conversations:
         self, user_id: UserId, *, before: MessageId | None = None, skip: int = 0, limit: int = 50
     ) -> list[Conversation]:
         """Latest first; the cursor `before` is the id of a conversation's last message."""
-        query = _conversations(user_id)
+        query = CONVERSATIONS
         if before is not None:
             query = query.where(messages.c.id < before)
         query = query.order_by(messages.c.id.desc()).offset(skip).limit(limit)
-        return await self._database.read(lambda connection: _load(connection, query))
+        return await self._database.read(lambda connection: _load(connection, query, user_id))
 
     async def find(self, user_id: UserId, conversation_id: str) -> ChannelId | None:
         """The channel of a conversation that this user is one of the two of."""
         query = (
             select(channels.c.id)
-            .join(_own, _own.c.channel_id == channels.c.id)
-            .where(channels.c.conversation_id == conversation_id, _own.c.user_id == user_id, LIVE)
+            .join(own, own.c.channel_id == channels.c.id)
+            .where(channels.c.conversation_id == conversation_id, own.c.user_id == user_id, LIVE)
         )
         return await self._database.read(lambda connection: connection.execute(query).scalar())
 
@@ -81,50 +115,15 @@ class Conversations:
         return [(channel_id, seq) for channel_id, seq, _ in (await self._unread(user_id)).values()]
 
     async def _unread(self, user_id: UserId) -> Mapping[str, tuple[ChannelId, Seq, int]]:
-        unread = unread_count(user_id, _own.c.read_seq).label("unread_count")
-        query = (
-            select(channels.c.id, channels.c.conversation_id, channels.c.last_seq, unread)
-            .join(_own, _own.c.channel_id == channels.c.id)
-            .where(channels.c.kind == "direct", _own.c.user_id == user_id, LIVE)
-            .where(channels.c.last_seq > _own.c.read_seq)
-            .order_by(channels.c.id)
-        )
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda c: c.execute(UNREAD, {"user_id": user_id}).all())
         return {
             row.conversation_id: (row.id, row.last_seq, row.unread_count) for row in rows if row.unread_count
         }
 
 
-def _conversations(user_id: UserId) -> Select[Any]:
-    """The user's direct channels, each with its last message and the other side."""
-    said = messages.alias("said")
-    last_seq = select(func.max(said.c.seq)).where(said.c.channel_id == channels.c.id)
-    is_last = and_(
-        messages.c.channel_id == channels.c.id,
-        messages.c.seq == last_seq.correlate(channels).scalar_subquery(),
-    )
-    is_peer = and_(_peer.c.channel_id == channels.c.id, _peer.c.user_id != user_id)
-    return (
-        select(
-            *PROFILE_COLUMNS,
-            channels.c.id.label("channel_id"),
-            channels.c.conversation_id,
-            messages.c.id.label("message_id"),
-            unread_count(user_id, _own.c.read_seq).label("unread_count"),
-        )
-        .select_from(channels)
-        .join(_own, _own.c.channel_id == channels.c.id)
-        .join(_peer, is_peer)
-        .join(users, users.c.id == _peer.c.user_id)
-        .join(messages, is_last)
-        .where(channels.c.kind == "direct", _own.c.user_id == user_id, LIVE)
-    )
-
-
-def _load(connection: Connection, query: Select[Any]) -> list[Conversation]:
-    rows = connection.execute(query).all()
-    wanted = MESSAGES.where(messages.c.id.in_([row.message_id for row in rows]))
-    last = {message.id: message for message in fetch_messages(connection, wanted)} if rows else {}
+def _load(connection: Connection, query: Select[Any], user_id: UserId) -> list[Conversation]:
+    rows = connection.execute(query, {"user_id": user_id}).all()
+    last = {message.id: message for message in load_messages(connection, [row.message_id for row in rows])}
     return [
         Conversation(
             conversation_id=row.conversation_id,
@@ -152,8 +151,8 @@ def _in_box(user_id: UserId, box: Box) -> Any:
 
 def _is_unread(user_id: UserId) -> Any:
     marker = (
-        select(_own.c.read_seq)
-        .where(_own.c.channel_id == messages.c.channel_id, _own.c.user_id == user_id)
+        select(own.c.read_seq)
+        .where(own.c.channel_id == messages.c.channel_id, own.c.user_id == user_id)
         .correlate(messages)
         .scalar_subquery()
     )

@@ -1,29 +1,70 @@
-"""A channel's past: its messages in order, what changed after a cursor, replies and earlier texts."""
+"""A channel's past: its messages in order, what changed after a cursor, replies and earlier texts.
 
-from collections.abc import Sequence
+Queries are made once: making one costs more than running it.
+"""
 
-from sqlalchemy import ColumnElement, Connection, select, union_all
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, bindparam, select, union_all
 
 from protocol.facts import Changes
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import Edit, MemberChange, Message
-from storage.channel_rows import load_info
+from storage.channel_rows import CHANNEL_ID, load_info
 from storage.message_rows import MESSAGES, fetch_messages
 from storage.tables import channel_members, channels, message_edits, messages, users
 from storage.user_rows import PROFILE_COLUMNS, profile_of
+
+_OF_CHANNEL = MESSAGES.where(messages.c.channel_id == CHANNEL_ID)
+_BEFORE = messages.c.seq < bindparam("before")
+_AFTER = messages.c.seq > bindparam("after")
+_OLDEST_FIRST = messages.c.seq
+_NEWEST_FIRST = messages.c.seq.desc()
+_LIMIT: BindParameter[int] = bindparam("limit")
+
+HISTORY = {
+    (False, False): _OF_CHANNEL.order_by(_NEWEST_FIRST).limit(_LIMIT),
+    (True, False): _OF_CHANNEL.where(_BEFORE).order_by(_NEWEST_FIRST).limit(_LIMIT),
+    (False, True): _OF_CHANNEL.where(_AFTER).order_by(_OLDEST_FIRST).limit(_LIMIT),
+    (True, True): _OF_CHANNEL.where(_BEFORE, _AFTER).order_by(_OLDEST_FIRST).limit(_LIMIT),
+}
+"""By whether `before` and `after` are given."""
+
+STANDING = select(channels.c.last_seq, channels.c.changed_seq).where(channels.c.id == CHANNEL_ID)
+
+
+def _is_changed(table: Table) -> ColumnElement[bool]:
+    changed_seq = table.c.changed_seq
+    in_page = (changed_seq > bindparam("after")) & (changed_seq <= bindparam("to"))
+    return (table.c.channel_id == CHANNEL_ID) & in_page
+
+
+CHANGED_MESSAGES = MESSAGES.where(_is_changed(messages)).order_by(messages.c.changed_seq)
+CHANGED_MEMBERS = (
+    select(*PROFILE_COLUMNS, channel_members.c.role, channel_members.c.joined_at, channel_members.c.left_at)
+    .join(channel_members, channel_members.c.user_id == users.c.id)
+    .where(_is_changed(channel_members))
+    .order_by(channel_members.c.changed_seq, channel_members.c.user_id)
+)
+
+
+def _next_seqs(table: Table) -> Select[tuple[int]]:
+    changed = (table.c.channel_id == CHANNEL_ID) & (table.c.changed_seq > bindparam("after"))
+    first = select(table.c.changed_seq).where(changed).order_by(table.c.changed_seq).limit(_LIMIT).subquery()
+    return select(first.c.changed_seq)
+
+
+_both = union_all(_next_seqs(messages), _next_seqs(channel_members)).subquery()
+NEXT_SEQS = select(_both.c.changed_seq).order_by(_both.c.changed_seq).limit(_LIMIT)
 
 
 def load_history(
     connection: Connection, channel_id: ChannelId, before: Seq | None, after: Seq | None, limit: int
 ) -> list[Message]:
     """By `seq`: newest first, or oldest first when `after` is given."""
-    query = MESSAGES.where(messages.c.channel_id == channel_id)
-    if before is not None:
-        query = query.where(messages.c.seq < before)
-    if after is not None:
-        query = query.where(messages.c.seq > after)
-    order = messages.c.seq if after is not None else messages.c.seq.desc()
-    return fetch_messages(connection, query.order_by(order).limit(limit))
+    query = HISTORY[before is not None, after is not None]
+    cursors = {name: cursor for name, cursor in (("before", before), ("after", after)) if cursor is not None}
+    return fetch_messages(connection, query, channel_id=channel_id, limit=limit, **cursors)
 
 
 def load_replies(
@@ -49,56 +90,28 @@ def load_edits(connection: Connection, message_id: MessageId, skip: int, limit: 
 
 def load_changes(connection: Connection, channel_id: ChannelId, after: Seq, limit: int) -> Changes:
     """At most `limit` rows, but never only some of the rows that one `seq` changed."""
-    query = select(channels.c.last_seq, channels.c.changed_seq).where(channels.c.id == channel_id)
-    standing = connection.execute(query).one()
+    last_seq, changed_seq = connection.execute(STANDING, {"channel_id": channel_id}).one()
     end = _page_end(connection, channel_id, after, limit)
-    to = standing.last_seq if end is None else end
+    to = last_seq if end is None else end
+    page = {"channel_id": channel_id, "after": after, "to": to}
     return Changes(
         to=to,
-        messages=tuple(_changed_messages(connection, channel_id, after, to)),
-        members=tuple(_changed_members(connection, channel_id, after, to)),
-        channel=load_info(connection, channel_id) if standing.changed_seq > after else None,
+        messages=tuple(fetch_messages(connection, CHANGED_MESSAGES, **page)),
+        members=tuple(_member_change(row) for row in connection.execute(CHANGED_MEMBERS, page)),
+        channel=load_info(connection, channel_id) if changed_seq > after else None,
         more=end is not None,
     )
 
 
 def _page_end(connection: Connection, channel_id: ChannelId, after: Seq, limit: int) -> Seq | None:
     """Up to where `limit` rows changed; None when there are no more than that."""
-    tables = (messages, channel_members)
-    changed = (
-        select(table.c.changed_seq)
-        .where(table.c.channel_id == channel_id, table.c.changed_seq > after)
-        .order_by(table.c.changed_seq)
-        .limit(limit + 1)
-        .subquery()
-        for table in tables
-    )
-    both = union_all(*(select(branch.c.changed_seq) for branch in changed)).subquery()
-    query = select(both.c.changed_seq).order_by(both.c.changed_seq).limit(limit + 1)
-    seqs: Sequence[Seq] = connection.execute(query).scalars().all()
+    parameters = {"channel_id": channel_id, "after": after, "limit": limit + 1}
+    seqs = connection.execute(NEXT_SEQS, parameters).scalars().all()
     if len(seqs) <= limit:
         return None
     # Just before the first row that is left out; a `seq` that changed more rows than that comes whole.
     return Seq(max(seqs[limit] - 1, seqs[0]))
 
 
-def _changed_messages(connection: Connection, channel_id: ChannelId, after: Seq, to: Seq) -> list[Message]:
-    is_changed: ColumnElement[bool] = messages.c.channel_id == channel_id
-    is_changed &= (messages.c.changed_seq > after) & (messages.c.changed_seq <= to)
-    return fetch_messages(connection, MESSAGES.where(is_changed).order_by(messages.c.changed_seq))
-
-
-def _changed_members(
-    connection: Connection, channel_id: ChannelId, after: Seq, to: Seq
-) -> list[MemberChange]:
-    member = channel_members.c
-    query = (
-        select(*PROFILE_COLUMNS, member.role, member.joined_at, member.left_at)
-        .join(channel_members, member.user_id == users.c.id)
-        .where(member.channel_id == channel_id, member.changed_seq > after, member.changed_seq <= to)
-        .order_by(member.changed_seq, member.user_id)
-    )
-    return [
-        MemberChange(profile_of(row), None if row.left_at else row.role, row.joined_at, row.left_at)
-        for row in connection.execute(query)
-    ]
+def _member_change(row: Any) -> MemberChange:
+    return MemberChange(profile_of(row), None if row.left_at else row.role, row.joined_at, row.left_at)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from protocol.ids import SessionId, UserId
 from protocol.resources import PublicProfile
@@ -22,20 +22,22 @@ class Holder(Struct, frozen=True):
     expires_at: datetime
 
 
+HOLDER = (
+    select(
+        *PROFILE_COLUMNS,
+        users.c.is_active.label("user_is_active"),
+        users.c.is_superuser,
+        sessions.c.is_active.label("session_is_active"),
+        sessions.c.expires_at,
+    )
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == bindparam("session_id"), users.c.deleted_at.is_(None))
+)
+
+
 def load_holder(connection: Connection, session_id: SessionId) -> Holder | None:
     """In one query: it is asked for every request. A deleted user holds nothing."""
-    query = (
-        select(
-            *PROFILE_COLUMNS,
-            users.c.is_active.label("user_is_active"),
-            users.c.is_superuser,
-            sessions.c.is_active.label("session_is_active"),
-            sessions.c.expires_at,
-        )
-        .join(users, users.c.id == sessions.c.user_id)
-        .where(sessions.c.id == session_id, users.c.deleted_at.is_(None))
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(HOLDER, {"session_id": session_id}).one_or_none()
     if row is None:
         return None
     return Holder(
