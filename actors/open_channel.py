@@ -5,6 +5,7 @@ message's path: `journal.py`, and after the commit `announce.py`.
 """
 
 import logging
+from datetime import datetime
 
 from msgspec import UNSET, Struct
 
@@ -91,6 +92,7 @@ class OpenChannel:
         "_fetching",
         "_id",
         "_known",
+        "_now",
         "_pipeline",
         "_recent",
         "_typed_at_s",
@@ -106,6 +108,7 @@ class OpenChannel:
         self._recent = Recent(state.last_seq)
         self._known = KnownMessages(self._recent, state)
         self._fetching: dict[MessageId, list[Ask]] = {}
+        self._now: datetime | None = None
         self._typed_at_s: dict[UserId, float] = {}
         self.reads = Reads(
             cell,
@@ -161,7 +164,9 @@ class OpenChannel:
             self._decide(ask, message)
 
     def _decide(self, ask: Ask, message: Message | None) -> None:
-        refusal = self._pipeline.decide(ask, self._around.clock.now(), message)
+        if self._now is None:
+            self._now = self._around.clock.now()
+        refusal = self._pipeline.decide(ask, self._now, message)
         if refusal is not None:
             ask.answer(refusal)
 
@@ -203,6 +208,7 @@ class OpenChannel:
     # Commits.
 
     def end_turn(self) -> None:
+        self._now = None
         batch = self._pipeline.close_batch()
         if batch is None:
             if self._pipeline.nothing_in_flight:
