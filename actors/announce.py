@@ -105,10 +105,11 @@ class Announcement:
             self._remove(connection, "deleted")
 
     def _remove(self, connection: Connection, reason: Reason) -> None:
-        self._fanout.unsubscribe(self._channel_id, connection)
         if not connection.is_live:
+            # Its cursor stays: whoever is let in again meanwhile goes on from there.
             connection.is_stale = True
             return
+        self._fanout.unsubscribe(self._channel_id, connection)
         event = ChannelRemoved(channel_id=self._channel_id, reason=reason)
         connection.write(connection.codec.frame(event))
 

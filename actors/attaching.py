@@ -26,12 +26,13 @@ TOO_MANY = 4429
 class Connections:
     """Owned by the user's actor."""
 
-    __slots__ = ("_around", "_cell", "_status", "live")
+    __slots__ = ("_around", "_cell", "_loading", "_status", "live")
 
     def __init__(self, cell: Cell, around: UserSurroundings) -> None:
         self._cell = cell
         self._around = around
         self._status: Status = "online"
+        self._loading: dict[Connection, None] = {}
         self.live: list[Connection] = []
 
     def attach(self, attach: Attach) -> None:
@@ -43,10 +44,12 @@ class Connections:
                 return
             self.live.append(connection)
             self._around.fanout.register(connection)
-        self._load(attach)
+        if connection not in self._loading:
+            self._load(attach)
 
     def _load(self, attach: Attach) -> None:
         attach.connection.is_stale = False
+        self._loading[attach.connection] = None
         asked_at_s = self._around.clock.monotonic()
         work = self._around.users.ready_channels(attach.connection.user_id)
         self._cell.run(work, lambda result: ReadyLoaded(attach, asked_at_s, result))
@@ -54,7 +57,8 @@ class Connections:
     def loaded(self, mail: ReadyLoaded) -> None:
         """The channels are known: say `ready`, unless they have changed while they were read."""
         connection = mail.attach.connection
-        if connection not in self.live or connection.is_live:
+        self._loading.pop(connection, None)
+        if connection not in self.live:
             return
         age_s = self._around.clock.monotonic() - mail.asked_at_s
         if isinstance(mail.result, Exception):

@@ -25,6 +25,7 @@ from actors.user_mail import (
     EndReason,
     EndSessions,
     ProfileChanged,
+    Refresh,
     UserLimits,
     UserSurroundings,
 )
@@ -136,6 +137,10 @@ class Chat:
 
     def channel_opened(self, by: Identity, channel: ChannelResource) -> None:
         """A channel was created: its owner's sockets learn of it."""
+        if self.fanout.position(channel.id) not in (None, channel.last_seq):
+            # Others were faster than this news: a fresh `ready` tells of the channel as it is now.
+            self.system.put(("user", by.user_id), Refresh(channel.id))
+            return
         added = ChannelAdded(channel=channel)
         for connection in self.fanout.connections_of(by.user_id):
             if not connection.is_live:

@@ -65,8 +65,11 @@ class KnownMessages:
                 self._recent.put_channel(fact.seq)
 
     def mark_read(self, user_id: UserId, read_seq: Seq) -> bool:
-        """Whether the marker of a reader moved; markers never go back."""
-        if read_seq <= self._markers.get(user_id, 0):
+        """Whether this is news of a reader's marker; markers never go back.
+
+        Where it stands already may be news: to those who heard nothing when its commit's outcome was unknown.
+        """
+        if read_seq < self._markers.get(user_id, 0):
             return False
         self._markers[user_id] = read_seq
         return True

@@ -150,9 +150,10 @@ class Pipeline:
                 del self.drafts[fact.message.id]
 
     def unanswered(self) -> Iterator[Decided]:
-        """Each committed command once, so that a turn that fails among them leaves the others to `rewind`."""
+        """Each committed command, to be answered before the next; what a failing turn leaves, `rewind` finds."""
         while self._unanswered:
-            yield self._unanswered.popleft()
+            yield self._unanswered[0]
+            self._unanswered.popleft()
 
     def arrived(self, key: NonceKey) -> list[Ask]:
         """A post is on disk: those who sent it again while it was on its way."""

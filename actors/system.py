@@ -50,7 +50,7 @@ class System:
         self._kinds: dict[str, Kind] = {}
         self._cells: dict[Address, Cell] = {}
         self._troubles: dict[Address, Trouble] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._is_stopping = False
         self.idle_after_s = idle_after_s
 
@@ -142,11 +142,11 @@ class System:
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Hold a task until it ends; stopping the system cancels it."""
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task %s failed", task.get_name(), exc_info=error)
 
