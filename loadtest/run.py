@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import resource
 import secrets
 import tempfile
@@ -156,7 +157,8 @@ class _Run:
         await asyncio.sleep(options.warmup_s)
         self._cpu_before = self._server.cpu_s() if self._server else 0.0
         for _ in range(options.kills):
-            await asyncio.sleep(options.duration_s / (options.kills + 1))
+            # At any moment of what the server does, not always at the same.
+            await asyncio.sleep(options.duration_s / (options.kills + 1) * random.uniform(0.5, 1.5))
             if self._server is not None:
                 await self._server.kill()
                 await self._server.start()

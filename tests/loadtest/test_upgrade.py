@@ -23,7 +23,7 @@ def test_urls_are_read(url: str, address: Address) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", ""])
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the URL|Port could not"):
+    with pytest.raises(ValueError, match=r"is not the URL|Port could not"):
         parse_url(url)
 
 
