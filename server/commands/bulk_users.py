@@ -3,9 +3,11 @@
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from pathlib import Path
+from typing import BinaryIO, Final
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -39,17 +41,23 @@ async def create_many(database: Database, settings: Settings, options: BulkOptio
     """Make the users, a thousand a transaction, and write the file. Raises Failure when a name is taken."""
     tokens = _signer(settings, options.token_minutes)
     try:
-        with os.fdopen(_create_private(file), "wb") as lines:
-            for start in range(0, options.count, IN_ONE_TRANSACTION):
-                now = datetime.now(UTC)
-                batch = list(_batch(options, start))
-                for made in await create_users(database, batch, now + tokens.lifetime, now):
-                    lines.write(_line(made, tokens, now))
-                _show(min(start + IN_ONE_TRANSACTION, options.count), options.count)
+        with _private_file(Path(file)) as lines:
+            async for made in _make(database, options, tokens):
+                lines.write(made)
     except IntegrityError:
         raise Failure(f"there is a user {options.prefix}… already: choose another NAME") from None
     except OSError as error:
         raise Failure(f"{file} cannot be written: {error.strerror}") from None
+
+
+async def _make(database: Database, options: BulkOptions, tokens: AccessTokens) -> AsyncIterator[bytes]:
+    """A line for each user, once they are stored."""
+    for start in range(0, options.count, IN_ONE_TRANSACTION):
+        now = datetime.now(UTC)
+        batch = list(_batch(options, start))
+        for made in await create_users(database, batch, now + tokens.lifetime, now):
+            yield _line(made, tokens, now)
+        _show(min(start + IN_ONE_TRANSACTION, options.count), options.count)
 
 
 def _batch(options: BulkOptions, start: int) -> Iterator[BulkUser]:
@@ -77,11 +85,18 @@ def _signer(settings: Settings, minutes: float) -> AccessTokens:
         raise Failure(f"the signing key in {settings.data_folder} cannot be read: {error.strerror}") from None
 
 
-def _create_private(file: str) -> int:
-    """An empty file that only its owner can read, whatever was there."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
+@contextmanager
+def _private_file(file: Path) -> Iterator[BinaryIO]:
+    """A file that only its owner can read. It takes its name at the end, or is gone."""
+    draft = file.with_name(f"{file.name}.part")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        with os.fdopen(descriptor, "wb") as content:
+            yield content
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _show(done: int, total: int) -> None:
