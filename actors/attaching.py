@@ -125,7 +125,7 @@ class Connections:
 
     def catch_up(self, connection: Connection, by: Identity) -> None:
         if connection.cursors and not connection.is_catching_up:
-            task = CatchUp(self._around.system, self._around.channels, connection, by)
+            task = CatchUp(self._around.system, connection, by)
             connection.is_catching_up = True
             self._around.system.spawn(f"catch-up:{connection.connection_id}", task.run())
 

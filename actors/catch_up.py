@@ -7,25 +7,19 @@ import asyncio
 from typing import Any
 
 from actors.channel_commands import Answer, Ask, Done, Identity, ReadChanges, Result, Resume
-from actors.channel_reads import is_out
 from actors.connection import Connection
-from actors.ports import Channels
-from actors.sync_page import sync_page
 from actors.system import System
 from actors.user_mail import TRY_AGAIN
 from protocol.errors import Refusal, Unavailable
 from protocol.events import ChannelRemoved, Reset
 from protocol.ids import ChannelId, Seq
 
-PAGE_MAX_ROWS = 200
-
 
 class CatchUp:
     """Catches one connection up in all channels of its `cursors`, one after another."""
 
-    def __init__(self, system: System, store: Channels, connection: Connection, by: Identity) -> None:
+    def __init__(self, system: System, connection: Connection, by: Identity) -> None:
         self._system = system
-        self._store = store
         self._connection = connection
         self._by = by
 
@@ -46,6 +40,8 @@ class CatchUp:
 
     async def _step(self, channel_id: ChannelId, after: Seq) -> None:
         result = await self._resume(channel_id, after)
+        if isinstance(result, Done) and result.behind:
+            await self._connection.drained()
         if not self._still_at(channel_id, after):
             return
         match result:
@@ -56,8 +52,6 @@ class CatchUp:
             case Done(reset=True):
                 self._write(Reset(channel_id=channel_id))
                 self._connection.cursors[channel_id] = Seq(0)
-            case Done(behind=True):
-                await self._page(channel_id, after)
 
     def _still_at(self, channel_id: ChannelId, after: Seq) -> bool:
         """Whether the connection is still where this began: it may have been closed, removed or let in."""
@@ -68,15 +62,6 @@ class CatchUp:
         resume = Resume(self._by, self._connection, after, answering(answered))
         self._system.offer(("channel", channel_id), resume)
         return await answered
-
-    async def _page(self, channel_id: ChannelId, after: Seq) -> None:
-        changes = await self._store.changes(channel_id, after, PAGE_MAX_ROWS)
-        if not self._still_at(channel_id, after):
-            return
-        self._connection.cursors[channel_id] = changes.to
-        if not is_out(changes, self._connection.user_id):
-            self._write(sync_page(channel_id, after, changes))
-            await self._connection.drained()
 
     def _forget(self, channel_id: ChannelId) -> None:
         del self._connection.cursors[channel_id]

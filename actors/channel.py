@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from actors.actor import Actor, refuse
 from actors.channel_commands import Ask, Resume
+from actors.database_reads import ReadDone
 from actors.missed import tell_gone
-from actors.open_channel import Fetched, OpenChannel, PartDone, ReadDone, Surroundings
+from actors.open_channel import Fetched, OpenChannel, PartDone, Surroundings
 from actors.permissions import NOT_FOUND
 from actors.system import OVERLOADED, Wake
 from protocol.errors import Code, Refusal
@@ -85,9 +86,9 @@ class Channel(Actor):
             case PartDone():
                 channel.part_done(mail)
             case Resume():
-                channel.reads.resume(mail)
+                channel.feed.serve(mail)
             case ReadDone():
-                channel.reads.finish(mail)
+                channel.database.finish(mail)
             case Fetched():
                 channel.fetched(mail)
 

@@ -194,8 +194,8 @@ class Ask(Struct, frozen=True):
 class Resume(Struct, frozen=True):
     """Bring `connection` from `after` into the channel's audience, if memory reaches back so far.
 
-    Answered with `Done` once it is subscribed, and with `Done.behind` when the caller must first write a page
-    from the database and ask again from where that ended.
+    Answered with `Done` once it is subscribed, and with `Done.behind` when a page from the database was
+    written first: the caller asks again from where that ended, when the reader has taken it.
     """
 
     by: Identity

@@ -17,11 +17,14 @@ from actors.channel_commands import (
     Done,
     OnMessage,
     PostMessage,
+    ReadChanges,
     Resume,
     ShowTyping,
 )
-from actors.channel_reads import READS, ReadDone, Reads
+from actors.channel_feed import Feed
+from actors.channel_reads import READS, Reads
 from actors.channel_state import ChannelState, may_read, restore
+from actors.database_reads import DatabaseReads
 from actors.fanout import Fanout
 from actors.journal import Journal, Submission
 from actors.known_messages import KnownMessages
@@ -46,7 +49,7 @@ from protocol.facts import (
 from protocol.ids import MessageId, UserId
 from protocol.resources import Message
 
-__all__ = ["Fetched", "OpenChannel", "PartDone", "ReadDone", "Surroundings"]
+__all__ = ["Fetched", "OpenChannel", "PartDone", "Surroundings"]
 
 log = logging.getLogger("parley")
 
@@ -96,6 +99,8 @@ class OpenChannel:
         "_pipeline",
         "_recent",
         "_typed_at_s",
+        "database",
+        "feed",
         "reads",
     )
 
@@ -110,9 +115,11 @@ class OpenChannel:
         self._fetching: dict[MessageId, list[Ask]] = {}
         self._now: datetime | None = None
         self._typed_at_s: dict[UserId, float] = {}
-        self.reads = Reads(
-            cell,
+        self.database = DatabaseReads(cell)
+        self.reads = Reads(around.store, self.database, self._pipeline, self._recent, self._known)
+        self.feed = Feed(
             around.store,
+            self.database,
             around.fanout,
             self._pipeline,
             self._recent,
@@ -123,7 +130,7 @@ class OpenChannel:
 
     @property
     def is_idle(self) -> bool:
-        return self._pipeline.is_empty and not self._fetching and self.reads.is_idle
+        return self._pipeline.is_empty and not self._fetching and self.database.is_idle and self.feed.is_idle
 
     # Commands.
 
@@ -131,6 +138,8 @@ class OpenChannel:
         command = ask.command
         if isinstance(command, READS):
             self.reads.handle(ask)
+        elif isinstance(command, ReadChanges):
+            self.feed.serve(ask)
         elif isinstance(command, ShowTyping):
             self._show_typing(ask)
         elif self._pipeline.depth >= IN_FLIGHT_MAX or self._around.journal.is_full:
@@ -258,7 +267,7 @@ class OpenChannel:
             is_post = decided.ask.command.__class__ is PostMessage
             self._answer(decided, batch.after, next(posted) if is_post and decided.facts else None)
         self._announce(batch, shown)
-        self.reads.retry_waiting()
+        self.feed.retry_waiting()
         if batch.after.is_closed:
             self.abandon(NOT_FOUND)
             self._around.fanout.close(self._id)
@@ -312,7 +321,7 @@ class OpenChannel:
                 ask.answer(taken)
             else:
                 self.handle(ask)
-        self.reads.retry_waiting()
+        self.feed.retry_waiting()
 
     def restart(self) -> None:
         """End this activation: its askers try again, and what was committed is read from storage."""
@@ -324,7 +333,8 @@ class OpenChannel:
         fetching, self._fetching = self._fetching, {}
         refuse_all(self._pipeline.rewind(), refusal)
         refuse_all([ask for asks in fetching.values() for ask in asks], refusal)
-        refuse_all(self.reads.give_up(), refusal)
+        refuse_all(self.feed.give_up(), refusal)
+        refuse_all(self.database.give_up(), refusal)
 
 
 def refuse_all(asks: list[Ask] | list[Ask | Resume], refusal: Refusal) -> None:

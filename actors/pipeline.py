@@ -150,7 +150,7 @@ class Pipeline:
                 del self.drafts[fact.message.id]
 
     def unanswered(self) -> Iterator[Decided]:
-        """Each committed command, to be answered before the next; what a failing turn leaves, `rewind` finds."""
+        """Each committed command, to be answered before the next; `rewind` finds what a failing turn leaves."""
         while self._unanswered:
             yield self._unanswered[0]
             self._unanswered.popleft()

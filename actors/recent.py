@@ -73,6 +73,7 @@ class Recent:
         is_changed = len(messages) < len(rows)
         return Changes(
             to=info.last_seq,
+            last_seq=info.last_seq,
             messages=messages,
             members=members,
             channel=info if is_changed else None,

@@ -96,6 +96,7 @@ def load_changes(connection: Connection, channel_id: ChannelId, after: Seq, limi
     page = {"channel_id": channel_id, "after": after, "to": to}
     return Changes(
         to=to,
+        last_seq=last_seq,
         messages=tuple(fetch_messages(connection, CHANGED_MESSAGES, **page)),
         members=tuple(_member_change(row) for row in connection.execute(CHANGED_MEMBERS, page)),
         channel=load_info(connection, channel_id) if changed_seq > after else None,

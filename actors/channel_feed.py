@@ -1,0 +1,195 @@
+"""What changed in a channel after a cursor, and the hand-over from catching up to live events.
+
+Served from memory where it reaches back far enough, else from the database. The database may be ahead of
+memory by what is just being committed. A page from there waits until memory is as far as the page has seen: a
+row that changed in between would otherwise be on neither this page nor the next.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from actors.channel_commands import Ask, Done, ReadChanges, Resume
+from actors.channel_state import may_read
+from actors.database_reads import UNREADABLE, DatabaseReads, Reader
+from actors.fanout import Fanout
+from actors.known_messages import KnownMessages
+from actors.pipeline import Pipeline
+from actors.ports import Channels
+from actors.recent import Recent
+from protocol.errors import Refusal
+from protocol.events import SyncPage
+from protocol.facts import Changes
+from protocol.ids import ChannelId, Seq
+
+PAGE_MAX_ROWS = 200
+
+
+class Waiting(Struct, frozen=True):
+    """Somebody who is served once memory stands at `until`, with `changes` if they are read already."""
+
+    reader: Reader
+    until: Seq
+    changes: Changes | None = None
+
+
+class Feed:
+    """The changes of an open channel. `restart` ends the activation, when another owner has written."""
+
+    __slots__ = ("_database", "_fanout", "_known", "_pipeline", "_recent", "_restart", "_store", "_waiting")
+
+    def __init__(
+        self,
+        store: Channels,
+        database: DatabaseReads,
+        fanout: Fanout,
+        pipeline: Pipeline,
+        recent: Recent,
+        known: KnownMessages,
+        *,
+        restart: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._database = database
+        self._fanout = fanout
+        self._pipeline = pipeline
+        self._recent = recent
+        self._known = known
+        self._restart = restart
+        self._waiting: list[Waiting] = []
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting
+
+    @property
+    def _id(self) -> ChannelId:
+        return self._pipeline.committed.base.id
+
+    @property
+    def _last_seq(self) -> Seq:
+        return self._pipeline.committed.last_seq
+
+    def serve(self, reader: Reader) -> None:
+        """Answer with what changed; a `Resume` is handed over in one turn, so that nothing falls between."""
+        if (refusal := self._refusal(reader)) is not None:
+            reader.answer(refusal)
+        elif has_moved_on(reader, self._id):
+            reader.answer(Done(channel_id=self._id, seq=self._last_seq))
+        elif after_of(reader) > self._last_seq:
+            self._wait(Waiting(reader, after_of(reader)))
+        elif (changes := self._recent.since(after_of(reader), self._pipeline.committed.info)) is None:
+            self._read(reader)
+        elif isinstance(reader, Resume):
+            self._hand_over(reader, changes)
+        else:
+            self._answer(reader, changes)
+
+    def _refusal(self, reader: Reader) -> Refusal | None:
+        return may_read(self._pipeline.committed, reader.by)
+
+    def _answer(self, ask: Ask, changes: Changes) -> None:
+        ask.answer(Done(channel_id=self._id, seq=changes.to, sync=self._page(after_of(ask), changes)))
+
+    def _hand_over(self, resume: Resume, changes: Changes) -> None:
+        self._push(resume, changes)
+        self._fanout.subscribe(self._id, resume.connection, self._last_seq)
+        resume.answer(Done(channel_id=self._id, seq=self._last_seq))
+
+    def _push(self, resume: Resume, changes: Changes) -> None:
+        connection = resume.connection
+        connection.write(connection.codec.frame(self._page(resume.after, changes)))
+
+    def _page(self, after: Seq, changes: Changes) -> SyncPage:
+        return SyncPage(
+            channel_id=self._id,
+            from_=after,
+            to=changes.to,
+            messages=tuple(self._known.view(message) for message in changes.messages),
+            members=changes.members,
+            channel=changes.channel,
+            more=changes.more,
+        )
+
+    # From the database.
+
+    def _read(self, reader: Reader) -> None:
+        limit = PAGE_MAX_ROWS
+        if isinstance(reader, Ask) and isinstance(reader.command, ReadChanges):
+            limit = min(limit, reader.command.limit)
+        self._database.start(
+            reader,
+            lambda: self._store.changes(self._id, after_of(reader), limit),
+            lambda changes: self._use(reader, changes),
+        )
+
+    def _use(self, reader: Reader, changes: Changes) -> None:
+        """A page is here; whoever lost the right to read meanwhile gets nothing."""
+        if (refusal := self._refusal(reader)) is not None:
+            reader.answer(refusal)
+        elif changes.last_seq > self._last_seq:
+            self._wait(Waiting(reader, changes.last_seq, changes))
+        elif has_moved_on(reader, self._id):
+            reader.answer(Done(channel_id=self._id, seq=self._last_seq))
+        elif isinstance(reader, Resume):
+            self._push(reader, changes)
+            # With `more` false, memory takes over from there in the next step.
+            reader.connection.cursors[self._id] = changes.to
+            reader.answer(Done(channel_id=self._id, seq=changes.to, behind=True))
+        else:
+            self._answer(reader, changes)
+
+    # Waiting for memory.
+
+    def _wait(self, waiting: Waiting) -> None:
+        """What is ahead of memory is being committed here, or else the database knows where it is from."""
+        if waiting.until <= self._pipeline.decided.last_seq:
+            self._waiting.append(waiting)
+        else:
+            self._database.start(
+                waiting.reader,
+                lambda: self._store.changes(self._id, self._last_seq, 1),
+                lambda changes: self._compare(waiting, changes),
+            )
+
+    def _compare(self, waiting: Waiting, changes: Changes) -> None:
+        """Something is ahead of all that was decided here: another owner's, or of another life."""
+        if waiting.until <= self._pipeline.decided.last_seq:
+            self._waiting.append(waiting)
+            self.retry_waiting()
+        elif changes.last_seq > self._pipeline.decided.last_seq:
+            waiting.reader.answer(UNREADABLE)
+            self._restart()
+        else:
+            waiting.reader.answer(Done(channel_id=self._id, seq=self._last_seq, reset=True))
+
+    def retry_waiting(self) -> None:
+        """Something was committed or given up: those who waited for it can be served, or wait on."""
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if each.until > self._last_seq:
+                self._wait(each)
+            elif each.changes is not None:
+                self._use(each.reader, each.changes)
+            else:
+                self.serve(each.reader)
+
+    def give_up(self) -> list[Reader]:
+        """Nobody waits any more: those who did."""
+        waiting, self._waiting = self._waiting, []
+        return [each.reader for each in waiting]
+
+
+def after_of(reader: Reader) -> Seq:
+    """The cursor of a reader of changes."""
+    if isinstance(reader, Ask):
+        return reader.command.after if isinstance(reader.command, ReadChanges) else Seq(0)
+    return reader.after
+
+
+def has_moved_on(reader: Reader, channel_id: ChannelId) -> bool:
+    """Whether a connection is no longer where it asked to be caught up from: it asks again, or need not."""
+    if isinstance(reader, Ask):
+        return False
+    connection = reader.connection
+    return not connection.is_live or connection.cursors.get(channel_id) != reader.after
