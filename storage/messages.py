@@ -101,7 +101,8 @@ class Messages:
         try:
             return await self._alone_or_objected(part)
         except (*BAD_ROWS, Unavailable) as error:
-            return Failed(f"{type(error).__name__}: {error}")
+            # The first line only: below it stand the rows themselves.
+            return Failed(f"{type(error).__name__}: {error}".partition("\n")[0])
 
     async def _alone_or_objected(self, part: Part) -> PartResult:
         try:

@@ -227,6 +227,16 @@ async def test_a_bad_row_fails_its_own_part_only(chat: Chat, bad: dict[str, Any]
     assert await last_seq(chat, two) == 1
 
 
+async def test_why_a_part_failed_never_quotes_what_was_written(chat: Chat) -> None:
+    room = await chat.channel("room")
+    bad = chat.post(room, "a secret", parent_id=404, nonce="hidden")
+    (result,) = await chat.commit(chat.part(room, bad))
+    assert isinstance(result, Failed)
+    assert "IntegrityError" in result.reason
+    assert "secret" not in result.reason
+    assert "hidden" not in result.reason
+
+
 async def test_a_bad_row_beside_a_repeat_still_fails_its_own_part_only(chat: Chat) -> None:
     one, two, three = [await chat.channel(name) for name in ("one", "two", "three")]
     await chat.say(one, "first", nonce="n")
