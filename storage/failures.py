@@ -53,6 +53,8 @@ def is_unavailable(error: BaseException) -> bool:
             return _primary_code(cause) in _SQLITE
         case DBAPIError(orig=BaseException() as cause):
             return _is_postgresql_state(getattr(cause, "sqlstate", None))
+        case sqlite3.Error():
+            return _primary_code(error) in _SQLITE
         case asyncpg.PostgresError(sqlstate=state):
             return _is_postgresql_state(state)
         case _:

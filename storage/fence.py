@@ -6,12 +6,12 @@ What moves is given the ids of the messages that will be posted there.
 from collections.abc import Sequence
 
 from msgspec import Struct
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from protocol.facts import Part
 from protocol.ids import ChannelId, MessageId
 from storage.fact_rows import count_posts, fence_row
-from storage.row_statements import Kind, RowsStatement
+from storage.row_statements import Kind, RowsStatement, execute_driver
 
 MOVE = """
     UPDATE channels SET last_seq = moving.last_seq,
@@ -20,7 +20,7 @@ MOVE = """
     WHERE channels.id = moving.id AND channels.last_seq = moving.expected AND channels.deleted_at IS NULL
     RETURNING channels.id
 """
-LAST_ID = text("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)")
+LAST_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)"
 
 # One round trip. Rows are locked in the order of their ids, so that two processes never deadlock.
 MOVE_AND_NUMBER = """
@@ -74,5 +74,5 @@ def move_channels(connection: Connection, parts: Sequence[Part]) -> Moved:
 def _next_ids(connection: Connection, parts: Sequence[Part]) -> list[MessageId]:
     """SQLite has one writer: what follows on the last id is free until the transaction ends."""
     count = sum(count_posts(part) for part in parts)
-    last = connection.execute(LAST_ID).scalar_one() if count else 0
+    last = execute_driver(connection, LAST_ID).fetchone()[0] if count else 0
     return [MessageId(last + number) for number in range(1, count + 1)]

@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, pool
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -27,11 +28,14 @@ class SqliteBackend:
 
     def __init__(self, url: URL) -> None:
         path = Path(url.database or "").absolute()
-        writer = _engine(path, begin="BEGIN IMMEDIATE", pragmas=_WRITER_PRAGMAS)
-        reader = _engine(path, begin="BEGIN", pragmas=_READER_PRAGMAS)
-        self._writer = TransactionThreads(writer, name="sqlite-writer", count=1, waiting_max=WAITING_MAX)
+        writer, reader = _engine(path, _WRITER_PRAGMAS), _engine(path, _READER_PRAGMAS)
+        begin = partial(_begin, path, "BEGIN IMMEDIATE")
+        self._writer = TransactionThreads(
+            writer, begin, name="sqlite-writer", count=1, waiting_max=WAITING_MAX
+        )
+        begin = partial(_begin, path, "BEGIN")
         self._readers = TransactionThreads(
-            reader, name="sqlite-reader", count=READERS, waiting_max=WAITING_MAX
+            reader, begin, name="sqlite-reader", count=READERS, waiting_max=WAITING_MAX
         )
 
     async def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> T:
@@ -54,8 +58,13 @@ _WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "w
 _READER_PRAGMAS = ("query_only=ON",)
 
 
-def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> Engine:
-    engine = create_engine("sqlite+pysqlite://", creator=lambda: _connect(path), poolclass=pool.NullPool)
+def _engine(path: Path, pragmas: tuple[str, ...]) -> Engine:
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: _connect(path),
+        poolclass=pool.NullPool,
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
@@ -63,14 +72,16 @@ def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
         record.info["file"] = _identity(path)
 
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Connection) -> None:
-        # SQLite goes on writing to a file that was deleted or replaced under it: nobody would find it again.
-        if connection.info["file"] != _identity(path):
-            raise Unavailable(f"{path} is no longer the file that was opened")
-        connection.exec_driver_sql(begin)
-
     return engine
+
+
+def _begin(path: Path, statement: str, connection: Connection) -> sqlite3.Connection:
+    # SQLite goes on writing to a file that was deleted or replaced under it: nobody would find it again.
+    if connection.info["file"] != _identity(path):
+        raise Unavailable(f"{path} is no longer the file that was opened")
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.execute(statement)
+    return driver
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -5,8 +5,10 @@ each statement was measured to cost four to eight times as much as hopping for e
 """
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +20,10 @@ from storage.failures import translated
 T = TypeVar("T")
 
 
+Begin = Callable[[Connection], sqlite3.Connection]
+"""Begins a transaction; the driver's connection, to end it on."""
+
+
 class _Job(NamedTuple):
     run: Callable[[Connection], Any]
     answer: "asyncio.Future[Any]"
@@ -27,8 +33,9 @@ class _Job(NamedTuple):
 class TransactionThreads:
     """`count` threads, each with a connection of its own, behind one queue with two lanes."""
 
-    def __init__(self, engine: Engine, *, name: str, count: int, waiting_max: int) -> None:
+    def __init__(self, engine: Engine, begin: Begin, *, name: str, count: int, waiting_max: int) -> None:
         self._engine = engine
+        self._begin = begin
         self._waiting_max = waiting_max
         self._urgent: SimpleQueue[_Job | None] = SimpleQueue()
         self._ordinary: SimpleQueue[_Job | None] = SimpleQueue()
@@ -75,7 +82,7 @@ class TransactionThreads:
             return self._ordinary.get_nowait()
 
     def _work(self) -> None:
-        session = _Session(self._engine)
+        session = _Session(self._engine, self._begin)
         while (job := self._take()) is not None:
             if not job.answer.cancelled():
                 _answer(session, job)
@@ -85,8 +92,9 @@ class TransactionThreads:
 class _Session:
     """One thread's connection, made when it is needed and made anew after the database was unavailable."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, begin: Begin) -> None:
         self._engine = engine
+        self._begin = begin
         self._connection: Connection | None = None
 
     def run(self, transaction: Callable[[Connection], T]) -> T:
@@ -104,26 +112,36 @@ class _Session:
             self._connection = None
 
     def _transact(self, transaction: Callable[[Connection], T]) -> T:
+        """Begin and commit on the driver's own connection: SQLAlchemy only sees what runs in between."""
         if self._connection is None:
             self._connection = self._engine.connect()
-        with self._connection.begin():
-            return transaction(self._connection)
+        connection, driver = self._connection, self._begin(self._connection)
+        try:
+            result = transaction(connection)
+            driver.execute("COMMIT")
+        except BaseException:
+            driver.rollback()
+            raise
+        finally:
+            if connection.in_transaction():
+                connection.rollback()
+        return result
 
 
 def _answer(session: _Session, job: _Job) -> None:
     try:
-        result = session.run(job.run)
-    except BaseException as error:  # it belongs to whoever asked, who is on another thread
-        job.loop.call_soon_threadsafe(_fail, job.answer, error)
-    else:
-        job.loop.call_soon_threadsafe(_succeed, job.answer, result)
+        result, error = session.run(job.run), None
+    except BaseException as raised:  # it belongs to whoever asked, who is on another thread
+        result, error = None, raised
+    # A loop that was closed meanwhile has nobody left who waits; the thread goes on for the others.
+    with suppress(RuntimeError):
+        job.loop.call_soon_threadsafe(_settle, job.answer, result, error)
 
 
-def _succeed(answer: "asyncio.Future[Any]", result: object) -> None:
-    if not answer.done():
+def _settle(answer: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    if answer.done():
+        return
+    if error is None:
         answer.set_result(result)
-
-
-def _fail(answer: "asyncio.Future[Any]", error: BaseException) -> None:
-    if not answer.done():
+    else:
         answer.set_exception(error)
