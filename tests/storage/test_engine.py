@@ -287,3 +287,11 @@ async def test_a_connection_cut_by_the_administrator_is_replaced(postgres_url: s
 
 def path_of(url: str) -> Path:
     return Path(driver_url(url).database or "")
+
+
+async def test_an_error_never_quotes_what_was_written(database: Database) -> None:
+    await database.write(add_role("a secret"))
+    with pytest.raises(IntegrityError) as refused:
+        await database.write(add_role("a secret"))
+    assert "secret" not in str(refused.value).partition("\n")[0]
+    assert refused.value.hide_parameters
