@@ -134,6 +134,7 @@ class Channel(Actor):
             return
         self._open = OpenChannel(self.cell, self._around, snapshot)
         while self._early and self.cell.is_alive:
-            self._receive_open(self._open, self._early.popleft())
+            self._receive_open(self._open, self._early[0])
+            self._early.popleft()
         for mail in self._early or ():
             self._around.system.put(self.cell.address, mail)
