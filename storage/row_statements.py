@@ -7,8 +7,8 @@ PostgreSQL takes one JSON document, which costs us a quarter of the processor ti
 """
 
 import sqlite3
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import make_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
@@ -74,8 +74,7 @@ class RowsStatement:
         if cursor.description is None:
             return ()
         if self._found is None:
-            kind: Any = namedtuple("Found", [column[0] for column in cursor.description])
-            self._found = kind._make
+            self._found = _named([column[0] for column in cursor.description])
         return map(self._found, cursor)
 
     def _sqlite(self, size: int) -> str:
@@ -87,6 +86,12 @@ class RowsStatement:
             )
             self._by_size[size] = self._sql.replace("{rows}", values)
         return self._by_size[size]
+
+
+def _named(columns: list[str]) -> Callable[[Iterable[Any]], Any]:
+    """Makes rows whose values are read by column name, as SQLAlchemy's are."""
+    kind = make_dataclass("Found", columns, slots=True)
+    return lambda values: kind(*values)
 
 
 def execute_driver(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
