@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except Failure as failure:
         return _say(f"parley {parsed.command}: {failure}", failure.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):  # at a prompt, the end of the input is one too
         return _say(f"parley {parsed.command}: interrupted", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has had enough: Python must not complain of it once more at its end.

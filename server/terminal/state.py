@@ -97,7 +97,7 @@ class ClientState:
             if channel_id not in present
         ]
         for channel in event.channels:
-            self._enter(channel)
+            self._enter(channel).is_behind = False
         return [*gone, Connected(tuple(self.pending.values()))]
 
     def _enter(self, channel: ReadyChannel | Channel) -> ChannelView:
@@ -129,6 +129,7 @@ class ClientState:
             self.learn(change.user)
         news = [self._caught_up(channel, message) for message in event.messages]
         channel.cursor = event.to
+        channel.is_behind = False
         return news
 
     def _caught_up(self, channel: ChannelView, message: Message) -> News:
@@ -149,7 +150,9 @@ class ClientState:
         if channel is None or event.seq <= channel.cursor:
             return []
         if event.seq > channel.cursor + 1:
-            return [MissedSome(channel)]
+            # What comes meanwhile is in the catch-up, or comes after it.
+            is_first, channel.is_behind = not channel.is_behind, True
+            return [MissedSome(channel)] if is_first else []
         channel.cursor = event.seq
         return self._change(channel, event)
 

@@ -9,7 +9,10 @@ KEPT_MESSAGES: Final = 500
 
 
 class ChannelView:
-    """`cursor` is the last `seq` applied; `messages` by id, the newest last, as many as are worth keeping."""
+    """`cursor` is the last `seq` applied; `messages` by id, the newest last, as many as are worth keeping.
+
+    `is_behind` while a `sync` is under way because an event came that was not the next.
+    """
 
     def __init__(
         self,
@@ -24,6 +27,7 @@ class ChannelView:
         self.name = name
         self.conversation_id = conversation_id
         self.cursor = cursor
+        self.is_behind = False
         self.messages: dict[MessageId, Message] = {}
 
     def keep(self, message: Message) -> None:
