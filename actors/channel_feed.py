@@ -5,6 +5,7 @@ memory by what is just being committed. A page from there waits until memory is 
 row that changed in between would otherwise be on neither this page nor the next.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -56,7 +57,7 @@ class Feed:
         self._recent = recent
         self._known = known
         self._restart = restart
-        self._waiting: list[Waiting] = []
+        self._waiting: deque[Waiting] = deque()
 
     @property
     def is_idle(self) -> bool:
@@ -165,19 +166,23 @@ class Feed:
 
     def retry_waiting(self) -> None:
         """Something was committed or given up: those who waited for it can be served, or wait on."""
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            if each.until > self._last_seq:
-                self._wait(each)
-            elif each.changes is not None:
-                self._use(each.reader, each.changes)
-            else:
-                self.serve(each.reader)
+        for _ in range(len(self._waiting)):
+            self._retry(self._waiting[0])
+            self._waiting.popleft()
+
+    def _retry(self, waiting: Waiting) -> None:
+        if waiting.until > self._last_seq:
+            self._wait(waiting)
+        elif waiting.changes is not None:
+            self._use(waiting.reader, waiting.changes)
+        else:
+            self.serve(waiting.reader)
 
     def give_up(self) -> list[Reader]:
         """Nobody waits any more: those who did."""
-        waiting, self._waiting = self._waiting, []
-        return [each.reader for each in waiting]
+        readers = [waiting.reader for waiting in self._waiting]
+        self._waiting.clear()
+        return readers
 
 
 def after_of(reader: Reader) -> Seq:

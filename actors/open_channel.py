@@ -5,6 +5,8 @@ message's path: `journal.py`, and after the commit `announce.py`.
 """
 
 import logging
+from collections import deque
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import UNSET, Struct
@@ -90,6 +92,7 @@ class OpenChannel:
     """One channel in memory, from its loading to the end of its activation."""
 
     __slots__ = (
+        "_again",
         "_around",
         "_cell",
         "_fetching",
@@ -113,6 +116,7 @@ class OpenChannel:
         self._recent = Recent(state.last_seq)
         self._known = KnownMessages(self._recent, state)
         self._fetching: dict[MessageId, list[Ask]] = {}
+        self._again: deque[Ask] = deque()
         self._now: datetime | None = None
         self._typed_at_s: dict[UserId, float] = {}
         self.database = DatabaseReads(cell)
@@ -208,7 +212,8 @@ class OpenChannel:
             refuse_all(asks, LOST)
         elif mail.result:
             self._known.keep(mail.result[0])
-            for ask in asks:
+            self._again.extend(asks)
+            for ask in self._next_again():
                 self.handle(ask)
         else:
             for ask in asks:
@@ -311,7 +316,8 @@ class OpenChannel:
 
     def _decide_again(self, repeats: Repeats, taken: Refusal | None = None) -> None:
         """Answer what cannot be written as it was decided; decide the rest again, in order."""
-        for ask in self._pipeline.rewind():
+        self._again.extend(self._pipeline.rewind())
+        for ask in self._next_again():
             command = ask.command
             nonce = command.nonce if isinstance(command, PostMessage) else None
             first = repeats.messages.get((ask.by.user_id, nonce)) if nonce is not None else None
@@ -323,6 +329,12 @@ class OpenChannel:
                 self.handle(ask)
         self.feed.retry_waiting()
 
+    def _next_again(self) -> Iterator[Ask]:
+        """Those who are to be handled again, each kept until it is, in case that fails."""
+        while self._again:
+            yield self._again[0]
+            self._again.popleft()
+
     def restart(self) -> None:
         """End this activation: its askers try again, and what was committed is read from storage."""
         self.abandon(LOST)
@@ -331,6 +343,8 @@ class OpenChannel:
 
     def abandon(self, refusal: Refusal) -> None:
         fetching, self._fetching = self._fetching, {}
+        refuse_all([*self._again], refusal)
+        self._again.clear()
         refuse_all(self._pipeline.rewind(), refusal)
         refuse_all([ask for asks in fetching.values() for ask in asks], refusal)
         refuse_all(self.feed.give_up(), refusal)
