@@ -63,11 +63,11 @@ class Cell:
         "_host",
         "_is_scheduled",
         "_mailbox",
-        "_max_mail",
         "actor",
         "address",
         "is_alive",
         "last_turn_s",
+        "max_mail",
     )
 
     def __init__(self, address: Address, actor: Actor, host: Host, max_mail: int) -> None:
@@ -76,7 +76,7 @@ class Cell:
         self.is_alive = True
         self.last_turn_s = host.monotonic()
         self._host = host
-        self._max_mail = max_mail
+        self.max_mail = max_mail
         self._mailbox: deque[Any] = deque()
         self._is_scheduled = False
         actor.cell = self
@@ -87,7 +87,7 @@ class Cell:
 
     def offer(self, mail: Any) -> bool:
         """Put client mail in the mailbox; False when it is full, so that the sender can say so at once."""
-        if len(self._mailbox) >= self._max_mail:
+        if len(self._mailbox) >= self.max_mail:
             return False
         self.put(mail)
         return True

@@ -93,8 +93,12 @@ class Journal(Actor):
 
     @override
     def abandon(self, refusal: Refusal) -> None:
+        """Whether a commit that was under way is written is unknown: its channels will see when they load."""
+        chains, self._committing = self._committing or [], None
         waiting, self._waiting = self._waiting, []
-        for submission in waiting:
+        self._waiting_facts = 0
+        for submission in (*(submission for chain in chains for submission in chain), *waiting):
+            submission.line.is_broken = True
             submission.done(Failed(refusal.code))
 
     async def settle(self) -> None:

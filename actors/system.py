@@ -151,16 +151,21 @@ class System:
             log.error("task %s failed", task.get_name(), exc_info=error)
 
     def failed(self, cell: Cell, mail: Any, error: Exception) -> None:
-        """Supervision: end this activation only; the next mail loads a fresh one from storage."""
+        """Supervision: end this activation only; the next mail loads a fresh one from storage.
+
+        An actor of no kind, such as the journal, there is only one of: it goes on with an empty mailbox.
+        """
         log.error("%s failed on %s", cell.name, type(mail).__name__, exc_info=error)
         self._remove(cell)
         cell.actor.abandon(BROKEN)
         refuse(cell.take_mail(), BROKEN)
         kind = self._kinds.get(cell.address[0])
-        if kind is not None:
-            delay_s = self._back_off(cell.address)
-            if kind.restarts:
-                self.wake_later(cell.address, delay_s)
+        if kind is None:
+            Cell(cell.address, cell.actor, self, cell.max_mail)
+            return
+        delay_s = self._back_off(cell.address)
+        if kind.restarts:
+            self.wake_later(cell.address, delay_s)
 
     def _back_off(self, address: Address) -> float:
         """Leave an address alone for a while, longer with every failure; for how many seconds."""
