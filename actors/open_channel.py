@@ -226,7 +226,8 @@ class OpenChannel:
         batch = self._pipeline.close_batch()
         if batch is None:
             if self._pipeline.nothing_in_flight:
-                for decided in self._pipeline.take_open():
+                self._pipeline.settle_open()
+                for decided in self._pipeline.unanswered():
                     self._answer(decided, self._pipeline.committed, None)
             return
         submission = Submission(

@@ -129,11 +129,11 @@ class Pipeline:
         self._open = []
         return batch
 
-    def take_open(self) -> list[Decided]:
-        """Commands that changed nothing with nothing on its way: they can be answered now."""
-        opened, self._open = self._open, []
-        self.depth -= len(opened)
-        return opened
+    def settle_open(self) -> None:
+        """Commands that changed nothing with nothing on its way can be answered now: they are `unanswered`."""
+        self._unanswered.extend(self._open)
+        self.depth -= len(self._open)
+        self._open = []
 
     def is_next(self, batch: Batch) -> bool:
         """Whether `batch` is the one whose result is due; any other was given up before."""

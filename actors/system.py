@@ -50,7 +50,7 @@ class System:
         self._kinds: dict[str, Kind] = {}
         self._cells: dict[Address, Cell] = {}
         self._troubles: dict[Address, Trouble] = {}
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._tasks: dict[asyncio.Task[None], Coroutine[Any, Any, Any] | None] = {}
         self._is_stopping = False
         self.idle_after_s = idle_after_s
 
@@ -137,17 +137,26 @@ class System:
                 result = error
             done(result)
 
-        self.spawn(name, finish())
+        self._hold(name, finish(), work)
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Hold a task until it ends; stopping the system cancels it."""
+        self._hold(name, work, None)
+
+    def _hold(
+        self, name: str, work: Coroutine[Any, Any, None], inner: Coroutine[Any, Any, Any] | None
+    ) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks[task] = None
+        self._tasks[task] = inner
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        inner = self._tasks.pop(task, None)
+        if task.cancelled():
+            if inner is not None:
+                # A task that was cancelled before its first step never came to wait for this.
+                inner.close()
+        elif (error := task.exception()) is not None:
             log.error("task %s failed", task.get_name(), exc_info=error)
 
     def failed(self, cell: Cell, mail: Any, error: Exception) -> None:
