@@ -21,14 +21,14 @@ ECHO = RowsStatement(
 async def test_every_row_is_taken_once(database: Database, count: int) -> None:
     rows = [(number, f"word {number}", None) for number in range(count)]
     found = await database.read(lambda connection: ECHO.fetch(connection, rows))
-    assert [tuple(row) for row in found] == rows
+    assert [(row.number, row.word, row.at) for row in found] == rows
 
 
 async def test_fields_come_as_they_were(database: Database) -> None:
     word = "quotes ' \" \\ and :colons and ? and 🎉\n"
     rows = [(2**53, word, None), (-1, None, None), (0, "", None)]
     found = await database.read(lambda connection: ECHO.fetch(connection, rows))
-    assert [tuple(row) for row in found] == rows
+    assert [(row.number, row.word, row.at) for row in found] == rows
 
 
 async def test_times_are_the_same_moment(database: Database) -> None:
