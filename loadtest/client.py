@@ -107,7 +107,7 @@ class Client(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or self._closing:
             return
         if not self._upgraded and not (data := self._read_answer(transport, data)):
             return

@@ -236,7 +236,9 @@ async def _own_server(options: LoadOptions) -> AsyncIterator[OwnServer]:
     with tempfile.TemporaryDirectory(prefix="parley-load-") as folder:
         database = options.database or f"sqlite:///{folder}/load.db"
         server = OwnServer(Path(folder), database, {**_room_for(options.users), **options.settings})
-        await server.command("migrate")
+        if options.database is not None:
+            # A new SQLite database is migrated by whatever uses it first.
+            await server.command("migrate")
         try:
             yield server
         finally:

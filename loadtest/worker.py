@@ -233,7 +233,7 @@ def _emit(report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _follow_orders(worker: Worker, orders: asyncio.StreamReader) -> None:
+async def follow_orders(worker: Worker, orders: asyncio.StreamReader) -> None:
     while line := await orders.readline():
         match decode_order(line):
             case Go():
@@ -252,7 +252,7 @@ async def _run(plan: WorkerPlan) -> None:
     worker = Worker(plan, _emit)
     worker.start()
     try:
-        await _follow_orders(worker, orders)
+        await follow_orders(worker, orders)
     finally:
         worker.close()
 

@@ -1,6 +1,7 @@
 """What commands stand on: the settings of this environment, and the database with a schema that fits."""
 
 import asyncio
+import getpass
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -111,9 +112,7 @@ def read_password(*, from_stdin: bool) -> str:
         return line.rstrip("\r\n")
     if not sys.stdin.isatty():
         raise Failure("give --password-stdin and the password on standard input", USAGE)
-    from getpass import getpass  # noqa: PLC0415
-
-    password = getpass("Password: ")
-    if getpass("Again: ") != password:
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
         raise Failure("the passwords are not the same", USAGE)
     return password

@@ -6,8 +6,21 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from loadtest.plan import Connected, Failed, Outcome, Progress, Report, Stopped, User, WorkerPlan
-from loadtest.worker import Worker
+from loadtest.plan import (
+    Connected,
+    Drain,
+    Failed,
+    Go,
+    Outcome,
+    Progress,
+    Report,
+    Stop,
+    Stopped,
+    User,
+    WorkerPlan,
+    encode,
+)
+from loadtest.worker import Worker, follow_orders
 from tests.loadtest.stand_in import Channel, Fault, StandIn
 
 USERS, CHANNELS = 6, 2
@@ -178,3 +191,25 @@ async def test_a_server_that_refuses_the_credentials_ends_the_run() -> None:
     await reports.until(lambda report: report == Failed("the server closed a connection with 4401"))
     worker.close()
     await stand_in.stop()
+
+
+async def test_orders_are_followed_line_by_line() -> None:
+    async with bench() as it:
+        orders = asyncio.StreamReader()
+        following = asyncio.create_task(follow_orders(it.worker, orders))
+        await it.connected()
+        orders.feed_data(encode(Go()) + b"\n")
+        await it.acknowledged(20)
+        orders.feed_data(encode(Stop()) + b"\n")
+        await it.reports.until(lambda report: isinstance(report, Stopped))
+        (stopped,) = (report for report in it.reports.said if isinstance(report, Stopped))
+        orders.feed_data(encode(Drain(stopped.targets)) + b"\n")
+        await following
+    assert isinstance(it.reports.said[-1], Outcome)
+
+
+async def test_a_run_that_is_given_up_ends_its_workers() -> None:
+    async with bench() as it:
+        orders = asyncio.StreamReader()
+        orders.feed_eof()
+        await follow_orders(it.worker, orders)

@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from loadtest.own_server import SOURCE
+from protocol.errors import Unavailable
+from server.commands import serve
+from server.settings import Settings
 from tests.server.commands.conftest import Run
 
 
@@ -55,6 +59,32 @@ def test_a_port_that_is_taken_is_told(parley: Run, migrated_folder: Path) -> Non
         said = parley("serve", "--host", "127.0.0.1", "--port", str(port))
     assert said.code == 1
     assert said.err.splitlines()[-1].startswith(f"parley serve: cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_signals_end_it_in_order(parley: Run, migrated_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    @asynccontextmanager
+    async def run_until_told(settings: Settings) -> AsyncIterator[None]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield
+        ended.append((settings.host, settings.port))
+
+    monkeypatch.setattr(serve, "running", run_until_told)
+    assert parley("serve", "--host", "127.0.0.1", "--port", "7").code == 0
+    assert ended == [("127.0.0.1", 7)]
+
+
+def test_a_database_that_goes_away_meanwhile_is_told(
+    parley: Run, migrated_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Settings) -> NoReturn:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(serve, "running", fail)
+    said = parley("serve")
+    assert said.code == 1
+    assert said.err.endswith("parley serve: the sqlite database of DATABASE_URL cannot be used: gone\n")
 
 
 def test_a_logs_folder_that_cannot_be_written_is_told(
