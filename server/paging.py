@@ -62,7 +62,8 @@ def read_cursor(cursor: str | None, kind: Any) -> Any:
     if cursor is None:
         return None
     try:
-        packed = base64.b64decode(cursor.encode() + b"==", altchars=b"-_", validate=True)
+        padding = "=" * (-len(cursor) % 4)
+        packed = base64.b64decode(cursor + padding, altchars=b"-_", validate=True)
         return msgspec.msgpack.decode(packed, type=kind)
     except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError):
         refusal = Refusal(Code.INVALID, "This is not a cursor of this list.", field="cursor")

@@ -47,8 +47,8 @@ async def test_one_may_keep_ones_own_name_but_not_take_anothers(alice: Api, bob:
         ("hashed_password", "x"),
     ],
 )
-async def test_what_does_not_fit_is_refused_by_field(alice: Api, field: str, value: object) -> None:
-    assert await alice.refused("PUT", "/auth/me", {field: value}) == ("invalid", field)
+async def test_what_does_not_fit_is_refused_by_field(sqlite_alice: Api, field: str, value: object) -> None:
+    assert await sqlite_alice.refused("PUT", "/auth/me", {field: value}) == ("invalid", field)
 
 
 async def test_a_new_password_ends_every_other_session(nobody: Api, alice: Api) -> None:
@@ -68,9 +68,9 @@ async def test_the_password_is_changed_only_with_the_current_one(nobody: Api, al
 
 
 @pytest.mark.parametrize("password", ["short", "x7" * 36 + "!", "password123", "ALICE@example.org"])
-async def test_a_weak_new_password_is_refused(alice: Api, password: str) -> None:
+async def test_a_weak_new_password_is_refused(sqlite_alice: Api, password: str) -> None:
     weak = CHANGE | {"new_password": password}
-    assert await alice.refused("PUT", "/auth/me/password", weak) == ("invalid", "new_password")
+    assert await sqlite_alice.refused("PUT", "/auth/me/password", weak) == ("invalid", "new_password")
 
 
 async def test_guessing_the_current_password_is_throttled(settings: Settings) -> None:

@@ -66,8 +66,8 @@ async def test_people_are_found_by_the_beginning_of_a_name(alice: Api, bob: Api)
         ("unknown=1", "unknown"),
     ],
 )
-async def test_odd_parameters_are_refused_by_name(alice: Api, query: str, field: str) -> None:
-    assert await alice.refused("GET", f"/users/?{query}") == ("invalid", field)
+async def test_odd_parameters_are_refused_by_name(sqlite_alice: Api, query: str, field: str) -> None:
+    assert await sqlite_alice.refused("GET", f"/users/?{query}") == ("invalid", field)
 
 
 async def test_a_larger_limit_is_clamped(alice: Api) -> None:
