@@ -136,7 +136,7 @@ class Client(asyncio.Protocol):
             transport.write(self.member.first_bytes())
             return answer.rest
         self._retry_after_s = answer.retry_after_s
-        if answer.status in (429, 503):
+        if answer.status == 429 or answer.status >= 500:
             transport.abort()
         else:
             self._give_up(f"the server answered the upgrade with {answer.status}")

@@ -244,10 +244,12 @@ class Member:
         self.cursors[channel_id] = log.observe(cursor, seen, server_frame(TEXT, payload))
 
     def _on_error(self, event: Rare) -> None:
-        if event.reply_to not in self.pending:
-            self._find("refused", f"{event.code}: {bytes(event.message).decode()}")
-        elif event.retryable:
+        if event.retryable:
             self._crowd.tally.retried[event.code] += 1
+        if event.reply_to not in self.pending:
+            if not event.retryable:
+                self._find("refused", f"{event.code}: {bytes(event.message).decode()}")
+        elif event.retryable:
             wait = event.retry_after_ms * TICKS_PER_S // 1000 or RETRY_AFTER_TICKS
             self._crowd.retries.add(self._now + int(wait * random.uniform(1, 1.5)), self, event.reply_to)
         else:

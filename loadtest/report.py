@@ -172,6 +172,8 @@ def _idle_lines(idle: Idle) -> list[str]:
 
 
 def _check_lines(check: Check) -> list[str]:
+    if check.ok and not check.acknowledged:
+        return ["  check        passed: nothing was sent, and nothing went wrong"]
     if check.ok:
         kept = "acknowledged messages reached every member exactly once, in order"
         return [f"  check        passed: {check.acknowledged:,} {kept}"]

@@ -10,7 +10,7 @@ import msgspec
 
 from protocol.codec import JSON
 from protocol.commands import AnyCommand, Auth
-from protocol.events import AnyEvent, GoingAway, Ready
+from protocol.events import AnyEvent, ErrorEvent, GoingAway, Ready
 from server.terminal.api import Api, ApiRefused, Unreachable
 from server.terminal.state import ClientState
 
@@ -105,6 +105,8 @@ class Connection:
             elif isinstance(event, GoingAway):
                 self._wait_s = event.retry_after_ms / 1000
             await self._on_event(event)
+            if isinstance(event, ErrorEvent) and not self._was_ready:
+                await socket.close()
         if socket.close_code == CREDENTIALS:
             await self._log_in_again()
         elif socket.close_code in FINAL_CODES:

@@ -63,7 +63,14 @@ async def why(attempts: Attempts) -> str:
 
 async def test_a_server_that_is_full_is_asked_again(attempts: Attempts) -> None:
     full = b"HTTP/1.1 503 Full\r\nRetry-After: 0\r\n\r\n"
-    attempts.answers = [full, full, b"HTTP/1.1 429 Slow\r\n\r\n", b"", b"HTTP/1.1 403 No\r\n\r\n"]
+    attempts.answers = [
+        full,
+        full,
+        b"HTTP/1.1 429 Slow\r\n\r\n",
+        b"HTTP/1.1 502 Bad\r\n\r\n",
+        b"",
+        b"HTTP/1.1 403 No\r\n\r\n",
+    ]
     client = attempts.client()
     client.connect()
     assert await why(attempts) == "the server answered the upgrade with 403"

@@ -173,6 +173,13 @@ def test_a_second_ack_must_say_what_the_first_said() -> None:
     assert scene.wrong == {"order": 1}
 
 
+def test_a_refusal_for_now_of_something_else_is_counted_only() -> None:
+    scene = Scene()
+    scene.members[0].receive(event("error", code="unavailable", message="later", retryable=True), 1)
+    assert scene.crowd.tally.retried == {"unavailable": 1}
+    assert scene.wrong == {}
+
+
 @pytest.mark.parametrize(
     ("told", "kind"),
     [

@@ -103,8 +103,10 @@ def test_the_text_tells_what_went_wrong() -> None:
 
 
 def test_the_text_tells_what_silent_users_cost() -> None:
-    result = msgspec.structs.replace(RESULT, idle=Idle(1000, 2**20, 11 * 2**20, 10 * 2**20 / 1000))
-    assert "10.24 KiB per user (1.0 MiB before, 11.0 MiB with 1000 users)" in as_text(result)
+    idle = Idle(1000, 2**20, 11 * 2**20, 10 * 2**20 / 1000)
+    text = as_text(msgspec.structs.replace(RESULT, idle=idle, check=Check(True, 0, 0, {}, [])))
+    assert "10.24 KiB per user (1.0 MiB before, 11.0 MiB with 1000 users)" in text
+    assert "passed: nothing was sent" in text
 
 
 def test_the_result_is_json() -> None:

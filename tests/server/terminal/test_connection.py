@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from protocol.codec import JSON
 from protocol.commands import Auth, Hello, Ping
-from protocol.events import AnyEvent, GoingAway, Pong
+from protocol.errors import Code
+from protocol.events import AnyEvent, ErrorEvent, GoingAway, Pong
 from server.terminal import connection as connection_module
 from server.terminal.api import Api, Tokens
 from server.terminal.connection import Connection, Ended
@@ -161,6 +162,17 @@ async def test_a_server_that_cannot_renew_now_is_asked_again(scene: Scene) -> No
     scene.scripts = [says(close=4401), says(close=4403)]
     await scene.run()
     assert [hello.token for hello in scene.hellos] == ["old", "old"]
+
+
+async def test_a_hello_that_is_refused_for_now_is_tried_again(scene: Scene) -> None:
+    async def refuse(socket: web.WebSocketResponse) -> None:
+        refusal = ErrorEvent(code=Code.UNAVAILABLE, message="later", retryable=True)
+        await socket.send_str(JSON.encode(refusal).decode())
+        await socket.receive()
+
+    scene.scripts = [refuse, says(close=4403)]
+    await scene.run()
+    assert len(scene.hellos) == 2
 
 
 async def test_what_this_client_does_not_know_is_ignored(scene: Scene) -> None:
