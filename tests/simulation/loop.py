@@ -1,0 +1,103 @@
+"""An event loop on virtual time whose scheduler is a seeded generator: the same seed, the same run.
+
+Whatever is ready runs in an order drawn from the seed: between different actors, tasks and sockets nothing
+may rest on the order in which callbacks were scheduled, since completions of real I/O come in any order. Time
+stands still while anything is ready, and then jumps to the next timer. There are no threads and no sockets.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, TypeVar
+
+STEPS_MAX = 400_000
+
+T = TypeVar("T")
+
+
+class Ready(list[asyncio.Handle]):
+    """What can run now. The base class appends here and takes nothing out."""
+
+    def take(self, position: int) -> asyncio.Handle:
+        """Remove one without moving the others."""
+        self[position], self[-1] = self[-1], self[position]
+        return self.pop()
+
+
+class SimulationLoop(asyncio.BaseEventLoop):
+    """`first_come` of the callbacks run in the order in which they came, the others in any order."""
+
+    def __init__(self, random: Random, *, first_come: float = 0.0) -> None:
+        super().__init__()
+        self._random = random
+        self._first_come = first_come
+        self._now_s = 0.0
+        self._ready: Any = Ready()
+        self.steps = 0
+        self._broken: list[dict[str, Any]] = []
+        self.set_exception_handler(lambda _, context: self._broken.append(context))
+
+    def time(self) -> float:
+        return self._now_s
+
+    def _process_events(self, event_list: object) -> None:
+        """There is no I/O."""
+
+    def _write_to_self(self) -> None:
+        """There are no other threads to wake the loop."""
+
+    def _run_once(self) -> None:
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # of the base
+        if not self._ready:
+            if not scheduled:
+                raise RuntimeError("everybody waits for something that will never happen")
+            self._now_s = max(self._now_s, scheduled[0].when())
+        while scheduled and scheduled[0].when() <= self._now_s:
+            self._ready.append(heapq.heappop(scheduled))
+        self._step()
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps > STEPS_MAX:
+            raise RuntimeError(f"no rest after {STEPS_MAX} steps: something goes round in circles")
+        handle = self._next()
+        if not handle.cancelled():
+            handle._run()
+        self.check()
+
+    def check(self) -> None:
+        """Raise the first exception that nobody caught in a callback or task."""
+        for context in self._broken:
+            raise context.get("exception") or RuntimeError(context["message"])
+
+    def _next(self) -> asyncio.Handle:
+        ready: Ready = self._ready
+        if len(ready) == 1:
+            return ready.pop()
+        if self._first_come and self._random.random() < self._first_come:
+            return ready.pop(0)
+        return ready.take(int(self._random.random() * len(ready)))
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]], random: Random, *, first_come: float = 0.0) -> T:
+    """Run `work` to its end on a fresh loop; whatever it left behind is cancelled.
+
+    Raises what it raised, or what nobody caught in a callback, as soon as that happens.
+    """
+    loop = SimulationLoop(random, first_come=first_come)
+    try:
+        result = loop.run_until_complete(work())
+        _cancel_all(loop)
+    finally:
+        loop.close()
+    loop.check()
+    return result
+
+
+def _cancel_all(loop: SimulationLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
