@@ -10,7 +10,7 @@ from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
-from sqlalchemy import URL, Connection, create_engine, event, pool, text
+from sqlalchemy import URL, Connection, event, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from storage.tables import metadata
@@ -39,27 +39,23 @@ def migrate(connection: Connection) -> None:
             context.run_migrations()
 
 
-def migrate_sqlite(url: URL) -> None:
-    engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=pool.NullPool)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        # Kept in the file: only while nobody reads can it be turned on.
-        connection.execute("PRAGMA journal_mode=WAL")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    with engine.connect() as connection:
-        migrate(connection)
-
-
-async def migrate_postgresql(url: URL) -> None:
+async def migrate_online(url: URL) -> None:
     engine = create_async_engine(url, poolclass=pool.NullPool)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    # Kept in the file: only while nobody reads can it be turned on.
+    connection.cursor().execute("PRAGMA journal_mode=WAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def print_sql() -> None:
@@ -77,10 +73,8 @@ def run() -> None:
         warnings.filterwarnings("ignore", message=".*(functional|expression-based) index.*")
         if context.is_offline_mode():
             print_sql()
-        elif (url := database_url()).get_backend_name() == "sqlite":
-            migrate_sqlite(url)
         else:
-            asyncio.run(migrate_postgresql(url))
+            asyncio.run(migrate_online(database_url()))
 
 
 run()
