@@ -16,10 +16,13 @@ from protocol.events import ErrorEvent
 from protocol.frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FrameParser, read_close, server_frame
 
 MISSED_BEATS_MAX: Final = 2
+IDLE_FRAMES_MAX: Final = 1000
+"""How many frames that bear no command may come between two heartbeats: they cost no token."""
 NORMAL: Final = 1000
 MALFORMED: Final = 4400
 UNAUTHENTICATED: Final = 4401
 SILENT: Final = 4408
+TOO_MANY: Final = 4429
 
 
 class Say(msgspec.Struct, frozen=True):
@@ -54,20 +57,29 @@ class Session:
     until then they are held, in order, by whoever runs this.
     """
 
-    __slots__ = ("_parser", "_unanswered", "codec", "is_greeted", "is_open")
+    __slots__ = ("_idle_frames", "_parser", "_ping", "_unanswered", "codec", "is_greeted", "is_open")
 
     def __init__(self, codec: Codec, max_frame_bytes: int, *, is_greeted: bool) -> None:
         self.codec = codec
         self.is_greeted = is_greeted
         self.is_open = False
         self._parser = FrameParser(max_frame_bytes, masked=True)
+        self._idle_frames = 0
+        self._ping: bytes | None = None
         self._unanswered = 0
 
     def receive(self, data: bytes) -> list[Heard]:
-        """What the client said in these bytes, in order. Nothing follows an `End` or a `Farewell`."""
+        """What the client said in these bytes, in order. Nothing follows an `End` or a `Farewell`.
+
+        Of several pings the last is answered (RFC 6455, 5.5.3).
+        """
         heard: list[Heard] = []
+        messages = self._parser.feed(data)
+        if messages:
+            # Part of a frame is no sign of life: its rest may never come.
+            self._unanswered = 0
         opcode_of_codec, decode = self.codec.opcode, self.codec.decode
-        for opcode, payload in self._parser.feed(data):
+        for opcode, payload in messages:
             if opcode == opcode_of_codec:
                 command = decode(payload)
                 if self.is_greeted and not isinstance(command, Undecodable):
@@ -76,13 +88,12 @@ class Session:
                     return heard
             elif self._control(opcode, payload, heard):
                 return heard
-        self._unanswered = 0
-        if self._parser.error is not None:
-            heard.append(End(self._parser.error.close_code, self._parser.error.reason))
+        self._end_of_data(heard)
         return heard
 
     def beat(self) -> Say | End:
         """A heartbeat is due: ask whether the client is there, or give up on one that has not answered."""
+        self._idle_frames = 0
         if self._unanswered >= MISSED_BEATS_MAX:
             return End(SILENT, "No answer to two heartbeats.")
         self._unanswered += 1
@@ -93,7 +104,7 @@ class Session:
         if isinstance(command, Undecodable):
             heard.append(Say(self._error(command.refusal, command.reply_to)))
             if command.refusal.code is not Code.MALFORMED:
-                return False
+                return self._is_flood(heard)
             heard.append(End(MALFORMED, command.refusal.message))
             return True
         if isinstance(command, Hello):
@@ -107,7 +118,7 @@ class Session:
         """Take a frame that bears no command; whether the conversation ends with it."""
         match opcode:
             case _ if opcode == PING:
-                heard.append(Say(server_frame(PONG, payload)))
+                self._ping = payload
             case _ if opcode == CLOSE:
                 code, _ = read_close(payload)
                 heard.append(Farewell(NORMAL if code == NO_STATUS else code))
@@ -116,7 +127,23 @@ class Session:
                 refusal = Refusal(Code.MALFORMED, "The subprotocol needs frames of the other kind.")
                 heard += [Say(self._error(refusal, None)), End(MALFORMED, refusal.message)]
                 return True
-        return False
+        return self._is_flood(heard)
+
+    def _is_flood(self, heard: list[Heard]) -> bool:
+        """Count a frame that bears no command; whether the conversation ends with it."""
+        self._idle_frames += 1
+        if self._idle_frames <= IDLE_FRAMES_MAX:
+            return False
+        heard.append(End(TOO_MANY, "Too many frames that bear no command."))
+        return True
+
+    def _end_of_data(self, heard: list[Heard]) -> None:
+        """Say what all the frames together ask for."""
+        ping, self._ping = self._ping, None
+        if ping is not None:
+            heard.append(Say(server_frame(PONG, ping)))
+        if self._parser.error is not None:
+            heard.append(End(self._parser.error.close_code, self._parser.error.reason))
 
     def _error(self, refusal: Refusal, reply_to: str | None) -> bytes:
         return self.codec.frame(
