@@ -2,7 +2,9 @@
 
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +12,8 @@ import aiohttp
 from msgspec import structs
 
 from server.app import Server, running
+from server.rest.table import ROUTES
+from server.routing import PLACEHOLDER, Route
 from server.settings import Settings
 
 PASSWORD: Final = "correct-battery"
@@ -58,7 +62,9 @@ class Api:
             assert answer.status == expect, f"{method} {path}: {answer.status} {text}"
             self.headers = dict(answer.headers)
             is_json = answer.content_type.endswith("json")
-            return await answer.json(content_type=None) if is_json and text else text
+            told = await answer.json(content_type=None) if is_json and text else text
+            assert is_described(method, path, answer.status, told), f"{method} {path} may not say {text}"
+            return told
 
     async def get(self, path: str, expect: int = 200, **options: Any) -> Json:
         return await self.ask("GET", path, expect=expect, **options)
@@ -99,6 +105,23 @@ class Api:
         return await self.log_in(user["username"])
 
     refresh_token: str = ""
+
+
+def is_described(method: str, path: str, status: int, told: Json) -> bool:
+    """Whether the route says that it may answer so. Unknown paths and methods have no route to say it."""
+    bare = path.partition("?")[0].rstrip("/") or "/"
+    matching = [route for route in ROUTES if route.method == method and _pattern(route).fullmatch(bare)]
+    if not matching:
+        return status in {200, 401, 404, 405}
+    route = min(matching, key=lambda each: each.path.count("{"))
+    if status < 400:
+        return status in {route.status, *route.also}
+    return told["code"] in route.all_refusals
+
+
+@cache
+def _pattern(route: Route) -> re.Pattern[str]:
+    return re.compile(PLACEHOLDER.sub("[^/]+", route.path.rstrip("/") or "/"))
 
 
 def settings_for(url: str, folder: Path) -> Settings:
