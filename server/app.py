@@ -49,6 +49,8 @@ LOG: Final = logging.getLogger("server")
 SWITCH_INTERVAL_S: Final = 0.0002
 """How long a thread that wants the interpreter waits for it: the default of 5 ms is a commit's whole time."""
 GC_THRESHOLD: Final = 50_000
+SILENT_MAX_S: Final = 75.0
+"""How long a connection may take over the head of its next request: longer than proxies keep one idle."""
 DRAIN_BATCH: Final = 200
 DRAIN_PAUSE_S: Final = 0.05
 RESTARTING: Final = 1012
@@ -189,7 +191,13 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
     )
     app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins).__call__)
     add_routes(app, context, ROUTES)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=5.0,
+        keepalive_timeout=SILENT_MAX_S,
+        auto_decompress=False,
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     tls = tls_context(settings)

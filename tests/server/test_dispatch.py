@@ -12,7 +12,7 @@ from aiohttp import web
 from sqlalchemy import Connection, text
 
 from protocol.ids import SessionId, UserId
-from server import dispatch
+from server import app, dispatch
 from server.secret_key import load_secret_key
 from server.tokens import AccessTokens
 from tests.server.rest.client import Api, Running, serving, settings_for
@@ -87,6 +87,18 @@ async def test_a_body_that_stalls_is_given_up(running: Running, monkeypatch: pyt
     answer = await _exchange(running, HEAD + b"Content-Length: 100\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'"malformed"' in answer
+
+
+async def test_a_request_whose_head_never_ends_is_cut_off(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "SILENT_MAX_S", 0.05)
+    async with serving(settings_for(sqlite_url, tmp_path)) as running:
+        for head in (HEAD, b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n"):
+            reader, writer = await _connect(running)
+            writer.write(head)
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()
 
 
 async def test_a_broken_chunked_body_is_malformed(running: Running) -> None:
