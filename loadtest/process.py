@@ -22,6 +22,7 @@ from loadtest.plan import (
     encode,
 )
 
+CLOSE_WITHIN_S = 5.0
 REPORT_MAX_BYTES = 16 * 1024 * 1024
 
 Kind = TypeVar("Kind", Connected, Stopped, Outcome)
@@ -61,6 +62,10 @@ class WorkerProcess:
         await worker._write(encode(plan))
         return worker
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def connected(self, everybody: int) -> None:
         while (await self._next(Connected)).count < everybody:
             pass
@@ -84,7 +89,7 @@ class WorkerProcess:
     async def close(self) -> None:
         self._orders.close()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()

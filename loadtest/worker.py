@@ -47,7 +47,7 @@ class Worker:
         self._plan = plan
         self._emit = emit
         self._crowd = Crowd(plan.run, plan.content, plan.window)
-        dialer = Dialer(address := parse_url(plan.url), _tls(plan) if address.tls else None)
+        dialer = Dialer(address := parse_url(plan.url), tls_context(plan) if address.tls else None)
         self._clients = [
             Client(Member(user, self._crowd), dialer, self._on_ready, self._on_final, self._on_lost)
             for user in plan.users
@@ -220,7 +220,7 @@ class Worker:
         self._awaited = None
 
 
-def _tls(plan: WorkerPlan) -> ssl.SSLContext:
+def tls_context(plan: WorkerPlan) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if not plan.verify_tls:
         context.check_hostname = False

@@ -99,8 +99,12 @@ def _private_file(file: Path) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
 
 
+def _is_watched() -> bool:
+    return sys.stderr.isatty()
+
+
 def _show(done: int, total: int) -> None:
-    if sys.stderr.isatty():
+    if _is_watched():
         filled = 24 * done // total
         line = f"\rusers [{'#' * filled}{'.' * (24 - filled)}] {done:,}/{total:,}"
         print(line, end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -51,7 +51,9 @@ async def test_they_resume_and_nothing_is_lost_or_doubled_when_the_server_is_kil
         assert await alice.leave() == 0
         assert await bob.leave() == 0
     for talker in (alice, bob):
-        said = [line.partition("#general ")[2] for line in talker.shown if " #general " in line]
+        said = [
+            line[6:].removeprefix("#general ") for line in talker.shown if line[6:].startswith("#general ")
+        ]
         assert sorted(said) == [
             "alice: before",
             "alice: while it was away",

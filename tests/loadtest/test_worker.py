@@ -1,9 +1,11 @@
 """A worker against a stand-in server over real sockets: it must pass a good one and catch a broken one."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from loadtest.plan import (
@@ -20,7 +22,7 @@ from loadtest.plan import (
     WorkerPlan,
     encode,
 )
-from loadtest.worker import Worker, follow_orders
+from loadtest.worker import Worker, follow_orders, tls_context
 from tests.loadtest.stand_in import Channel, Fault, StandIn
 
 USERS, CHANNELS = 6, 2
@@ -191,6 +193,13 @@ async def test_a_server_that_refuses_the_credentials_ends_the_run() -> None:
     await reports.until(lambda report: report == Failed("the server closed a connection with 4401"))
     worker.close()
     await stand_in.stop()
+
+
+def test_a_certificate_is_verified_unless_it_is_not_to_be() -> None:
+    strict = plan("https://localhost")
+    assert tls_context(strict).verify_mode == ssl.CERT_REQUIRED
+    lenient = tls_context(msgspec.structs.replace(strict, verify_tls=False))
+    assert (lenient.verify_mode, lenient.check_hostname) == (ssl.CERT_NONE, False)
 
 
 async def test_orders_are_followed_line_by_line() -> None:

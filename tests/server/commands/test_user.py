@@ -9,6 +9,7 @@ import bcrypt
 import pytest
 from sqlalchemy import create_engine, text
 
+from server.commands import bulk_users
 from server.tokens import AccessTokens, Grant
 from tests.server.commands.conftest import Run, Said
 
@@ -202,3 +203,11 @@ class TestMany:
         said = parley("user", "create", "u", "--count", "1", "--tokens", "t.jsonl")
         assert said.code == 1
         assert "secret.key: got 5 bytes, takes at least 32" in said.err
+
+    def test_people_see_how_far_it_is(
+        self, parley: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bulk_users, "IN_ONE_TRANSACTION", 2)
+        monkeypatch.setattr(bulk_users, "_is_watched", lambda: True)
+        said = parley("user", "create", "u", "--count", "3", "--tokens", "t.jsonl")
+        assert said.err == ("\rusers [################........] 2/3\rusers [########################] 3/3\n")
