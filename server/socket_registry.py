@@ -1,21 +1,24 @@
 """All open sockets of the process: their number, and the one timer behind every heartbeat and deadline."""
 
 import asyncio
-from collections import defaultdict
-from typing import Protocol
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
 
 from actors.ports import Clock
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, Limits
 from protocol.session import SILENT
 
-HEARTBEAT_S = 25
-HELLO_WITHIN_S = 10.0
-CLOSE_WITHIN_S = 5.0
-CATCH_UP_WITHIN_S = 30.0
-TOO_SLOW = 4410
+LOG: Final = logging.getLogger("server")
+TICK_S: Final = 1.0
+HEARTBEAT_S: Final = 25
+HELLO_WITHIN_S: Final = 10.0
+CLOSE_WITHIN_S: Final = 5.0
+CATCH_UP_WITHIN_S: Final = 30.0
+TOO_SLOW: Final = 4410
 
-EXPIRED = Refusal(Code.TOKEN_EXPIRED, "The access token has expired: connect with a new one.")
+EXPIRED: Final = Refusal(Code.TOKEN_EXPIRED, "The access token has expired: connect with a new one.")
 
 
 class Tended(Protocol):
@@ -44,19 +47,23 @@ class SocketRegistry:
         self._max_sockets = max_sockets
         self._slots: list[dict[Tended, None]] = [{} for _ in range(HEARTBEAT_S)]
         self._count = 0
+        self._added = 0
         self._ticks = 0
+        self._is_refusing = False
+        self._emptied: asyncio.Future[None] | None = None
         self._dirty: list[Tended] = []
         self._silent: dict[Tended, float] = {}
         self._congested: dict[Tended, float] = {}
         self._closing: dict[Tended, float] = {}
-        self._expiring: defaultdict[int, list[Tended]] = defaultdict(list)
+        self._expiring: dict[Tended, float] = {}
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def is_full(self) -> bool:
-        return self._count >= self._max_sockets
+        """Whether another socket may not be added."""
+        return self._is_refusing or self._count >= self._max_sockets
 
     def all(self) -> list[Tended]:
         return [socket for slot in self._slots for socket in slot]
@@ -64,7 +71,9 @@ class SocketRegistry:
     # What becomes of a socket.
 
     def add(self, socket: Tended) -> None:
-        socket.slot = self._count % HEARTBEAT_S
+        # Not by their number: where one comes for each that leaves, all would end up in one slot.
+        socket.slot = self._added % HEARTBEAT_S
+        self._added += 1
         self._slots[socket.slot][socket] = None
         self._count += 1
         if socket.expires_at_s:
@@ -73,8 +82,20 @@ class SocketRegistry:
     def remove(self, socket: Tended) -> None:
         if self._slots[socket.slot].pop(socket, 0) is None:
             self._count -= 1
-        for due in (self._silent, self._congested, self._closing):
+        for due in (self._silent, self._congested, self._closing, self._expiring):
             due.pop(socket, None)
+        if not self._count and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    def refuse_new(self) -> None:
+        """From now on there is no room for another socket."""
+        self._is_refusing = True
+
+    async def emptied(self) -> None:
+        """Wait until no socket is left."""
+        if self._count:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
 
     def await_hello(self, socket: Tended) -> None:
         self._silent[socket] = self._clock.monotonic() + HELLO_WITHIN_S
@@ -84,7 +105,7 @@ class SocketRegistry:
 
     def expires(self, socket: Tended) -> None:
         """The socket's credentials end at its `expires_at_s`, wall time."""
-        self._expiring[int(socket.expires_at_s) + 1].append(socket)
+        self._expiring[socket] = socket.expires_at_s
 
     def congested(self, socket: Tended) -> None:
         self._congested.setdefault(socket, self._clock.monotonic() + CATCH_UP_WITHIN_S)
@@ -107,35 +128,32 @@ class SocketRegistry:
         """One write for each socket that has something to say."""
         dirty, self._dirty = self._dirty, []
         for socket in dirty:
-            socket.flush()
+            try:
+                socket.flush()
+            except Exception as error:
+                give_up(socket, error)
 
     # The timer.
 
     async def run(self) -> None:
         """Serve heartbeats and deadlines until cancelled."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(TICK_S)
             self.tick()
 
     def tick(self) -> None:
-        """One second has passed."""
+        """`TICK_S` have passed."""
         self._ticks += 1
-        for socket in list(self._slots[self._ticks % HEARTBEAT_S]):
-            socket.beat()
+        tend(list(self._slots[self._ticks % HEARTBEAT_S]), lambda socket: socket.beat())
         now_s = self._clock.monotonic()
-        for socket in overdue(self._silent, now_s):
-            socket.close(SILENT, "No `hello` in time.")
-        for socket in overdue(self._congested, now_s):
-            socket.close(TOO_SLOW, "Too slow to follow: reconnect and resume.")
-        for socket in overdue(self._closing, now_s):
-            socket.abort()
-        self._end_expired(self._clock.now().timestamp())
-
-    def _end_expired(self, now_s: float) -> None:
-        for second in sorted(second for second in self._expiring if second <= now_s):
-            for socket in self._expiring.pop(second):
-                if socket in self._slots[socket.slot] and socket.expires_at_s <= now_s:
-                    socket.end_for(EXPIRED)
+        tend(overdue(self._silent, now_s), lambda socket: socket.close(SILENT, "No `hello` in time."))
+        tend(
+            overdue(self._congested, now_s),
+            lambda socket: socket.close(TOO_SLOW, "Too slow: reconnect and resume."),
+        )
+        tend(overdue(self._closing, now_s), lambda socket: socket.abort())
+        now_s = self._clock.now().timestamp()
+        tend(overdue(self._expiring, now_s), lambda socket: socket.end_for(EXPIRED))
 
 
 def overdue(due: dict[Tended, float], now_s: float) -> list[Tended]:
@@ -144,3 +162,17 @@ def overdue(due: dict[Tended, float], now_s: float) -> list[Tended]:
     for socket in late:
         del due[socket]
     return late
+
+
+def tend(sockets: Iterable[Tended], action: Callable[[Tended], None]) -> None:
+    """Do this to each socket. One that fails is given up, and hurts no other."""
+    for socket in sockets:
+        try:
+            action(socket)
+        except Exception as error:
+            give_up(socket, error)
+
+
+def give_up(socket: Tended, error: Exception) -> None:
+    LOG.error("a socket failed and is let go", exc_info=error)
+    socket.abort()
