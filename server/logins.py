@@ -3,7 +3,7 @@
 import logging
 import secrets
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from msgspec import Struct
 
@@ -94,6 +94,8 @@ class Logins:
                 raise Refused(REUSED)
             case stored.Refused(reason):
                 raise Refused(REFRESH_REFUSALS[reason])
+            case _:
+                assert_never(outcome)
 
     async def log_out(self, user_id: UserId, session_id: SessionId, reason: EndReason) -> bool:
         """End one session of this user and its sockets. False: there is no such live session."""

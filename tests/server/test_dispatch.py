@@ -9,10 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
+from msgspec import Struct
+from pytest_aiohttp.plugin import AiohttpClient
 from sqlalchemy import Connection, text
 
 from protocol.ids import SessionId, UserId
 from server import app, dispatch
+from server.calls import Call
+from server.dispatch import add_routes
+from server.middleware import middlewares
+from server.routing import Routes
 from server.secret_key import load_secret_key
 from server.tokens import AccessTokens
 from tests.server.rest.client import Api, Running, serving, settings_for
@@ -194,6 +200,36 @@ async def test_an_expired_token_says_so(running: Running, alice: Api) -> None:
 async def test_a_deleted_session_row_lets_nobody_in(running: Running, alice: Api) -> None:
     await running.context.database.write(lambda connection: _run(connection, "DELETE FROM sessions"))
     assert await alice.refused("GET", "/auth/me", expect=401) == ("token_revoked",)
+
+
+secrets = Routes("Secrets")
+
+
+class Secret(Struct, frozen=True):
+    found: bool
+
+
+@secrets.get("/secret", access="superuser")
+async def read_secret(call: Call) -> Secret:
+    """Read what only superusers may."""
+    return Secret(call.identity.is_superuser)
+
+
+async def test_a_superusers_route_lets_in_no_other_user(
+    running: Running, alice: Api, aiohttp_client: AiohttpClient
+) -> None:
+    app = web.Application(middlewares=middlewares((), running.context.readiness))
+    add_routes(app, running.context, secrets.routes)
+    client = await aiohttp_client(app)
+    headers = {"Authorization": f"Bearer {alice.token}"}
+    async with client.get("/secret") as answer:
+        assert answer.status == 401
+    async with client.get("/secret", headers=headers) as answer:
+        assert (answer.status, (await answer.json(content_type=None))["code"]) == (403, "forbidden")
+    now = running.context.clock.now()
+    await running.context.accounts.set_superuser(UserId(alice.id), now, is_superuser=True)
+    async with client.get("/secret", headers=headers) as answer:
+        assert (answer.status, await answer.json()) == (200, {"found": True})
 
 
 def _run(connection: Connection, statement: str) -> None:
