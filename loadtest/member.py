@@ -84,6 +84,7 @@ class Member:
         "_parser",
         "_payload",
         "_resend",
+        "_tail",
         "_token",
         "channel_id",
         "close_code",
@@ -121,6 +122,7 @@ class Member:
         """A new connection begins: nothing of the one before matters any more."""
         self._parser = FrameParser(FRAME_MAX_BYTES, masked=False)
         self._resend = True
+        self._tail = b""  # the beginning of a frame that others have seen
         self.ready = False
         self.close_code = NO_STATUS
         self.retry_after_ms = 0
@@ -148,11 +150,20 @@ class Member:
 
     def receive(self, data: bytes, now: int) -> bytes:
         """Take in what has arrived by this tick. Returns what to write."""
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
         at, size, log = 0, len(data), self._log
         while log is not None and at < size and self._parser.idle:
             expected = log.frame_after(self.cursors[self.channel_id])
-            found = -1 if expected is None else data.find(expected, at)
+            if expected is None:
+                break
+            found = data.find(expected, at)
             if found < 0:
+                if size - at < len(expected) and expected.startswith(data[at:]):
+                    # The parser would have to be given its rest, and all that comes with it.
+                    self._tail = data[at:]
+                    at = size
                 break
             if found > at:
                 self._take(data[at:found], now)
