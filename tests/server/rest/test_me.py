@@ -1,6 +1,9 @@
 """One's own account: profile, password and sessions."""
 
+from ipaddress import ip_network
+
 import pytest
+from multidict import CIMultiDict
 
 from protocol.rates import Rate
 from server.settings import Settings
@@ -99,6 +102,18 @@ async def test_sessions_are_listed_newest_first_with_the_current_one_marked(nobo
     assert (second["items"][0]["id"], second["next"]) == (sessions[1]["id"], None)
     skipped = await pocket.get("/auth/sessions?skip=1")
     assert [each["id"] for each in skipped["items"]] == [sessions[1]["id"]]
+
+
+async def test_the_address_of_a_session_is_what_the_trusted_proxy_says(settings: Settings) -> None:
+    async with serving(settings, trusted_proxies=(ip_network("127.0.0.0/8"),)) as running:
+        nobody = running.nobody
+        await nobody.register("alice")
+        lines = [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-For", "198.51.100.7")]
+        body = {"username": "alice", "password": PASSWORD}
+        async with nobody.session.post("/auth/login", json=body, headers=CIMultiDict(lines)) as answer:
+            alice = Api(nobody.session, (await answer.json())["access_token"])
+        (session,) = (await alice.get("/auth/sessions"))["items"]
+        assert session["ip_address"] == "198.51.100.7"
 
 
 async def test_one_may_end_ones_own_sessions_only(nobody: Api, alice: Api, bob: Api) -> None:
