@@ -49,7 +49,7 @@ class Call:
     def origin(self) -> Origin:
         """Where the request comes from, seen through trusted proxies."""
         headers, trusted = self._request.headers, self.context.settings.trusted_proxies
-        # Some proxies add a line of their own: the last line is theirs, the first may be the client's invention.
+        # Some proxies add a line of their own: the last is theirs, the first may be the client's invention.
         forwarded_for = ",".join(headers.getall("X-Forwarded-For", ()))
         address = client_address(self._request.remote, forwarded_for, trusted)
         return Origin(address, headers.get("User-Agent", "")[:DEVICE_MAX_CHARS] or None)
