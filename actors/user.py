@@ -174,7 +174,8 @@ class User(Actor):
 
     def _for_oneself(self, act: Act, command: ForOneself) -> None:
         match command:
-            case commands.Ping():
+            case commands.Ping() | commands.Auth():
+                # Renewing is done by whoever holds the socket, once the command is paid for.
                 act.answer(NOWHERE)
             case commands.Sync():
                 self._sync(act, command)
@@ -184,7 +185,7 @@ class User(Actor):
                 act.answer(NOWHERE)
             case commands.Cancel():
                 act.answer(NO_STREAM)
-            case commands.Hello() | commands.Auth():
+            case commands.Hello():
                 act.answer(GREETED)
 
     def _sync(self, act: Act, command: commands.Sync) -> None:

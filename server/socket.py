@@ -15,7 +15,7 @@ from typing_extensions import override
 from actors.channel_commands import Done, Identity, Result
 from actors.chat import Chat
 from actors.replies import error, reply
-from actors.user_mail import Act, Attach
+from actors.user_mail import TRY_AGAIN, Act, Attach
 from protocol.codec import Codec
 from protocol.commands import AnyCommand, Auth, Hello
 from protocol.errors import Code, Refusal
@@ -26,7 +26,6 @@ from protocol.session import End, Farewell, Heard, Say, Session
 from server.auth import Caller
 from server.socket_registry import SocketRegistry
 
-UNAUTHENTICATED = 4401
 ABOUT_THE_SOCKET = (Say, End, Farewell)
 OTHER_SESSION = Refusal(Code.UNAUTHENTICATED, "Renew with a token of the same session.")
 
@@ -141,8 +140,7 @@ class Socket(asyncio.Protocol):
         self._edge.registry.drained(self)
         self._wake_drained(keeps_up=True)
         if not self.is_live and self._by is not None and self._session.is_open and not self._is_closing:
-            cursors, self.cursors = self.cursors, {}
-            self._edge.chat.attach(Attach(self, self._by, cursors, is_lagging=True))
+            self._edge.chat.attach(Attach(self, self._by, {}, is_lagging=True))
 
     # Commands.
 
@@ -170,7 +168,8 @@ class Socket(asyncio.Protocol):
         if self._by is None or self._is_closing:
             return
         if isinstance(command, Auth):
-            self._edge.authenticate(command.token, partial(self._renewed, command))
+            # Like any command it spends a token first: looking up who somebody is costs more than most.
+            self._edge.chat.act(Act(self._by, command, partial(self._renew, command), self))
         else:
             self._edge.chat.act(Act(self._by, command, partial(self._answer, command), self))
 
@@ -197,10 +196,18 @@ class Socket(asyncio.Protocol):
         self._edge.registry.expires(self)
         self._attach({ChannelId(c.channel_id): Seq(c.seq) for c in hello.resume}, hello.epoch)
 
+    def _renew(self, command: Auth, admitted: Result) -> None:
+        if isinstance(admitted, Refusal):
+            self._answer(command, admitted)
+        else:
+            self._edge.authenticate(command.token, partial(self._renewed, command))
+
     def _renewed(self, command: Auth, caller: Caller | Refusal) -> None:
         if self._is_closing:
             return
-        if isinstance(caller, Refusal):
+        if isinstance(caller, Refusal) and caller.meaning.retryable:
+            self._answer(command, caller)
+        elif isinstance(caller, Refusal):
             self._refuse(command, caller)
         elif caller.session_id != self.session_id:
             self._refuse(command, OTHER_SESSION)
@@ -217,12 +224,12 @@ class Socket(asyncio.Protocol):
 
     def _refuse(self, command: AnyCommand, refusal: Refusal) -> None:
         self._answer(command, refusal)
-        self.close(refusal.meaning.close or UNAUTHENTICATED, refusal.message)
+        self.close(close_code(refusal), refusal.message)
 
     def end_for(self, refusal: Refusal) -> None:
         """Say why the connection cannot go on, and close it."""
         self.say(error(UNSET, refusal))
-        self.close(refusal.meaning.close or UNAUTHENTICATED, refusal.message)
+        self.close(close_code(refusal), refusal.message)
 
     def _attach(self, cursors: dict[ChannelId, Seq], epoch: str | None) -> None:
         if self._by is not None:
@@ -339,3 +346,8 @@ class Socket(asyncio.Protocol):
     def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+
+def close_code(refusal: Refusal) -> int:
+    """The code to close with. Credentials that cannot be checked now may be as good as ever."""
+    return refusal.meaning.close or TRY_AGAIN

@@ -5,6 +5,7 @@ ends as for a lost connection, which saves most of the memory of an open socket.
 `socket.py`.
 """
 
+import asyncio
 import secrets
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -39,11 +40,19 @@ class Upgrade:
         answer = check_upgrade(request.method, request.headers, self._allowed_origins)
         if isinstance(answer, UpgradeRefused):
             return refuse(request, answer)
+        self._check_room()
+        caller = await self._caller(request)
+        # Others may have taken the room, and the client may have left, while the token was looked up.
+        self._check_room()
+        transport = request.transport
+        if transport is not None and not transport.is_closing():
+            socket = Socket(self._edge, answer.codec, caller, secrets.token_hex(8))
+            hand_over(request.protocol, transport, answer.response, socket)
+        return HandedOver()
+
+    def _check_room(self) -> None:
         if self._edge.registry.is_full:
             raise Refused(FULL)
-        caller = await self._caller(request)
-        hand_over(request, answer.response, Socket(self._edge, answer.codec, caller, secrets.token_hex(8)))
-        return HandedOver()
 
     async def _caller(self, request: web.Request) -> Caller | None:
         """Who connects, by the header; None leaves it to `hello`. Raises `Refused`."""
@@ -84,11 +93,8 @@ class HandedOver(web.StreamResponse):
         return
 
 
-def hand_over(request: web.Request, response: bytes, socket: Socket) -> None:
+def hand_over(handler: RequestHandler, transport: asyncio.Transport, response: bytes, socket: Socket) -> None:
     """Answer the upgrade and put `socket` on the transport, with the bytes that came right behind."""
-    transport, handler = request.transport, request.protocol
-    if transport is None or transport.is_closing():
-        raise ConnectionResetError("the client left before its upgrade was answered")
     behind = take_rest(handler)
     transport.write(response)
     transport.set_protocol(socket)
