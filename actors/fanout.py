@@ -4,6 +4,7 @@ The tables outlive the activations of channel actors: a channel that restarts fi
 that audience has heard, where it was. Next on a message's path: `server/socket.py` writes to the transport.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from actors.connection import Connection
@@ -184,14 +185,24 @@ class Fanout:
     ) -> None:
         """An ephemeral event, once for everybody in these channels who keeps up; crowds are left out."""
         encoded = Encoded((event,))
-        told: dict[Connection, None] = {}
-        for channel_id in channel_ids:
-            audience = self._audiences.get(channel_id)
-            if audience is not None and len(audience) <= EPHEMERAL_MAX_AUDIENCE:
-                told.update(dict.fromkeys(audience.connections()))
-        for connection in told:
+        for connection in self._together(channel_ids, EPHEMERAL_MAX_AUDIENCE):
             if connection.user_id != except_user and not connection.is_congested:
                 connection.write(encoded.frames(connection.codec))
+
+    def tell_sharers(self, channel_ids: Iterable[ChannelId], event: AnyEvent) -> None:
+        """An event about a user, once for everybody in these channels."""
+        encoded = Encoded((event,))
+        for connection in self._together(channel_ids, sys.maxsize):
+            connection.write(encoded.frames(connection.codec))
+
+    def _together(self, channel_ids: Iterable[ChannelId], max_audience: int) -> dict[Connection, None]:
+        """The audiences of these channels, each connection once."""
+        together: dict[Connection, None] = {}
+        for channel_id in channel_ids:
+            audience = self._audiences.get(channel_id)
+            if audience is not None and len(audience) <= max_audience:
+                together.update(dict.fromkeys(audience.connections()))
+        return together
 
     def _drop(self, channel_id: ChannelId, audience: Audience, connection: Connection) -> None:
         del audience.by_codec[connection.codec][connection]

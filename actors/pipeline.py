@@ -130,7 +130,7 @@ class Pipeline:
         return batch
 
     def settle_open(self) -> None:
-        """Commands that changed nothing with nothing on its way can be answered now: they are `unanswered`."""
+        """Commands that changed nothing with nothing on its way can be answered: they are `unanswered`."""
         self._unanswered.extend(self._open)
         self.depth -= len(self._open)
         self._open = []
@@ -150,7 +150,7 @@ class Pipeline:
                 del self.drafts[fact.message.id]
 
     def unanswered(self) -> Iterator[Decided]:
-        """Each committed command, to be answered before the next; `rewind` finds what a failing turn leaves."""
+        """Each committed command, answered before the next; `rewind` finds what a failing turn leaves."""
         while self._unanswered:
             yield self._unanswered[0]
             self._unanswered.popleft()

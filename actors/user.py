@@ -5,6 +5,7 @@ Next on a message's path: `channel.py`.
 
 from typing import Any, get_args
 
+from msgspec import structs
 from typing_extensions import override
 
 from actors.actor import Actor
@@ -22,6 +23,7 @@ from actors.user_mail import (
     Detach,
     EndSessions,
     ProfileChanged,
+    ProfileShown,
     ReadyLoaded,
     Refresh,
     Resolved,
@@ -32,6 +34,7 @@ from protocol.errors import MEANINGS, Code, Refusal
 from protocol.events import UserUpdate
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.rates import TokenBucket
+from protocol.resources import PublicProfile
 
 FLOOD_S = 10.0
 """How long somebody may go on past the limit before their socket is closed."""
@@ -59,7 +62,17 @@ NOWHERE = Done(channel_id=ChannelId(0), seq=Seq(0))
 class User(Actor):
     """One user with a connection or a command on its way."""
 
-    __slots__ = ("_around", "_bucket", "_connections", "_direct", "_flood", "_id", "_identity", "_resolving")
+    __slots__ = (
+        "_around",
+        "_bucket",
+        "_connections",
+        "_direct",
+        "_flood",
+        "_id",
+        "_identity",
+        "_profile",
+        "_resolving",
+    )
 
     def __init__(self, user_id: UserId, around: UserSurroundings) -> None:
         self._id = user_id
@@ -68,6 +81,7 @@ class User(Actor):
         self._flood: tuple[float, float] | None = None
         self._connections: Connections | None = None
         self._identity: Identity | None = None
+        self._profile: PublicProfile | None = None
         self._direct: dict[UserId, ChannelId] | None = None
         self._resolving: list[Act] = []
 
@@ -85,6 +99,10 @@ class User(Actor):
                 self._act_on(mail)
             case Resolved():
                 self._resolved(mail)
+            case ProfileChanged():
+                self._profile_changed(mail.profile)
+            case ProfileShown():
+                self._show_profile(mail)
             case Attach():
                 self._identity = mail.by
                 self._own_connections().attach(mail)
@@ -103,8 +121,6 @@ class User(Actor):
                 connections.behind(mail, self._identity)
             case Refresh() if self._identity is not None:
                 connections.refresh(mail, self._identity)
-            case ProfileChanged():
-                self._show_profile(connections, mail)
 
     @override
     def abandon(self, refusal: Refusal) -> None:
@@ -202,7 +218,7 @@ class User(Actor):
             self._resolve(act)
         else:
             channel_id, command = target
-            self._around.system.offer(("channel", channel_id), Ask(act.by, command, act.answer))
+            self._around.system.offer(("channel", channel_id), Ask(self._as_now(act.by), command, act.answer))
 
     def _target(self, command: commands.AnyCommand) -> Target | None:
         """The channel that a command is to and what it is there; None while something must be looked up."""
@@ -249,7 +265,7 @@ class User(Actor):
         else:
             channel_id, command = result
             self._remember(act.command, channel_id)
-            self._around.system.offer(("channel", channel_id), Ask(act.by, command, act.answer))
+            self._around.system.offer(("channel", channel_id), Ask(self._as_now(act.by), command, act.answer))
         for later in waiting:
             self._to_channel(later)
 
@@ -260,10 +276,19 @@ class User(Actor):
                 self._direct.clear()
             self._direct[UserId(command.recipient_id)] = channel_id
 
-    # Others.
+    # The profile.
 
-    def _show_profile(self, connections: Connections, mail: ProfileChanged) -> None:
-        if self._identity is not None:
-            self._identity = Identity(mail.profile, self._identity.is_superuser, self._identity.session_id)
-        channels = dict.fromkeys(c for connection in connections.live for c in connection.channels)
-        self._around.fanout.tell_channels(channels, UserUpdate(user=mail.profile))
+    def _as_now(self, by: Identity) -> Identity:
+        """Who asks, as they look now: sockets know their users as they were when they connected."""
+        return by if self._profile is None else structs.replace(by, profile=self._profile)
+
+    def _profile_changed(self, profile: PublicProfile) -> None:
+        """Others see the user in every channel, whether the user is connected or not."""
+        self._profile = profile
+        work = self._around.users.ready_channels(self._id)
+        self.cell.run(work, lambda result: ProfileShown(profile, result))
+
+    def _show_profile(self, mail: ProfileShown) -> None:
+        if not isinstance(mail.result, Exception):
+            channels = [channel.id for channel in mail.result]
+            self._around.fanout.tell_sharers(channels, UserUpdate(user=mail.profile))

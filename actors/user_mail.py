@@ -67,7 +67,8 @@ class ActOn(Struct, frozen=True):
 class Attach(Struct, frozen=True):
     """An authenticated connection wants its `ready`, and to be caught up from `cursors`.
 
-    `epoch` is where its cursors come from; None trusts them. `is_lagging`: it was live and fell behind.
+    `epoch` is where its cursors come from; None trusts them. `is_lagging`: it was live and fell behind, and the
+    connection itself bears the cursors.
     """
 
     connection: Connection
@@ -119,6 +120,13 @@ class ProfileChanged(Struct, frozen=True):
     """The user looks different now; those who share a channel are told."""
 
     profile: PublicProfile
+
+
+class ProfileShown(Struct, frozen=True):
+    """The channels through which others see the user, for a `ProfileChanged`, or an exception."""
+
+    profile: PublicProfile
+    result: Sequence[ReadyChannel] | Exception
 
 
 class Resolved(Struct, frozen=True):
