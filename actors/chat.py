@@ -1,6 +1,7 @@
 """The actors of one process put together, and the one door to them for everything that is not a socket."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -40,6 +41,9 @@ log = logging.getLogger("parley")
 ASK_DEADLINE_S = 15.0
 SWEEP_EVERY_S = 10.0
 PRESENCE_EVERY_S = 0.25
+FINISH_WITHIN_S = 10.0
+MAILBOXES = 4
+"""How many turns a command may be away from its commit, and an answer from its socket."""
 
 LATE = Refusal(Code.UNAVAILABLE, "No answer in time. Try again.", retry_after_ms=1000)
 
@@ -60,6 +64,7 @@ class Chat:
     ) -> None:
         self._clock = clock
         self._users = users
+        self._is_finished = False
         self.limits = limits
         self.epoch = epoch
         self.system = System(clock, idle_after_s=idle_after_s)
@@ -180,9 +185,21 @@ class Chat:
 
     async def stop(self) -> None:
         """Finish what was accepted, then answer whoever is left with `draining`."""
-        self.system.refuse_new()
-        await self.journal.settle()
+        await self.finish()
         await self.system.stop()
+
+    async def finish(self) -> None:
+        """Refuse what is new, and answer everything else: what was decided is committed before."""
+        if self._is_finished:
+            return
+        self._is_finished = True
+        self.system.refuse_new()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN_S):
+                for _ in range(MAILBOXES):
+                    await self.journal.settle()
+                    await asyncio.sleep(0)
+        self.system.end_all("channel")
 
     async def _every(self, seconds: float, work: Callable[[], None]) -> None:
         while True:

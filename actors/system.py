@@ -221,7 +221,12 @@ class System:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for cell in list(self._cells.values()):
+        for kind in self._kinds:
+            self.end_all(kind)
+
+    def end_all(self, kind: str) -> None:
+        """End every activation of a kind, and answer `draining` to whoever waits for one."""
+        for cell in [cell for cell in self._cells.values() if cell.address[0] == kind]:
             self._remove(cell)
             cell.actor.abandon(DRAINING)
             refuse(cell.take_mail(), DRAINING)

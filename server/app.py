@@ -24,6 +24,7 @@ from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
 from server.dispatch import BODY_MAX_BYTES, add_routes
+from server.housekeeping import keep_house
 from server.logins import Logins
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
@@ -33,7 +34,7 @@ from server.revocations import Revocations
 from server.secret_key import load_secret_key
 from server.settings import Settings
 from server.socket import Edge
-from server.socket_registry import HEARTBEAT_S, SocketRegistry
+from server.socket_registry import CLOSE_WITHIN_S, HEARTBEAT_S, SocketRegistry
 from server.throttles import Throttles
 from server.tokens import AccessTokens
 from server.upgrade import Upgrade
@@ -84,9 +85,9 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         stack.callback(context.hasher.close)
         stack.push_async_callback(context.chat.stop)
         edge = make_edge(context)
-        stack.push_async_callback(drain, context.readiness, edge.registry)
         start_timers(context, edge.registry)
         urls = await listen(stack, context, edge)
+        stack.push_async_callback(drain, context, edge.registry)
         context.readiness.serve()
         gc.collect()
         gc.freeze()
@@ -164,14 +165,14 @@ def make_edge(context: Context) -> Edge:
 def authenticating(context: Context) -> Callable[[str, Callable[[Caller | Refusal], None]], None]:
     """How a socket, which cannot wait, has a token checked."""
 
-    async def check(token: str, done: Callable[[Caller | Refusal], None]) -> None:
-        try:
-            done(await context.authenticator.authenticate(token))
-        except Unavailable:
-            done(UNREACHABLE)
-
     def authenticate(token: str, done: Callable[[Caller | Refusal], None]) -> None:
-        context.chat.system.spawn("authenticate", check(token, done))
+        def checked(result: Caller | Refusal | Exception) -> None:
+            if isinstance(result, Exception):
+                bug = None if isinstance(result, Unavailable) else result
+                LOG.warning("a token cannot be checked: %s", result, exc_info=bug)
+            done(UNREACHABLE if isinstance(result, Exception) else result)
+
+        context.chat.system.run("authenticate", context.authenticator.authenticate(token), checked)
 
     return authenticate
 
@@ -180,6 +181,7 @@ def start_timers(context: Context, registry: SocketRegistry) -> None:
     revocations = Revocations(ServerState(context.database), context.sessions, context.chat, context.clock)
     context.chat.system.spawn("sockets", registry.run())
     context.chat.system.spawn("revocations", revocations.run())
+    context.chat.system.spawn("housekeeping", keep_house(context.database))
 
 
 async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge) -> list[str]:
@@ -215,13 +217,23 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return tls
 
 
-async def drain(readiness: Readiness, registry: SocketRegistry) -> None:
-    """Send everybody elsewhere, in batches, so that they do not all reconnect at once."""
-    readiness.drain()
+async def drain(context: Context, registry: SocketRegistry) -> None:
+    """Send everybody elsewhere: new ones at once, those who are here when what they asked is answered.
+
+    In batches, so that they do not all reconnect together. Whoever does not take part in closing is let go.
+    """
+    context.readiness.drain()
+    registry.refuse_new()
     sockets = registry.all()
     for socket in sockets:
         socket.say(GoingAway(retry_after_ms=RECONNECT_WITHIN_MS))
+    await context.chat.finish()
     for start in range(0, len(sockets), DRAIN_BATCH):
+        if start:
+            await asyncio.sleep(DRAIN_PAUSE_S)
         for socket in sockets[start : start + DRAIN_BATCH]:
             socket.close(RESTARTING, "The server is restarting: reconnect and resume.")
-        await asyncio.sleep(DRAIN_PAUSE_S)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(registry.emptied(), CLOSE_WITHIN_S)
+    for socket in registry.all():
+        socket.abort()

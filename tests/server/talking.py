@@ -215,6 +215,16 @@ class Place:
         assert answer.status == 101, answer
         return Talk(wire, codec)
 
+    async def refused(self, request: bytes) -> tuple[int, str]:
+        """Status and code of the answer to a request that opens no socket."""
+        wire = await self.wire()
+        wire.write(request)
+        answer = await wire.response()
+        wire.close()
+        if answer.status == 503:
+            assert int(answer.headers["retry-after"]) > 0
+        return answer.status, msgspec.json.decode(answer.body)["code"]
+
     async def live(self, person: Api, codec: Codec = JSON) -> Talk:
         """A socket of this person's, logged in by header, that has heard `ready`."""
         talk = await self.upgraded(person.token, codec)
