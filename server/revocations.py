@@ -7,6 +7,7 @@ from typing import Final
 
 from actors.chat import Chat
 from actors.ports import Clock
+from actors.user_mail import EndReason
 from protocol.errors import Unavailable
 from protocol.ids import SessionId, UserId
 from storage.server_state import ServerState
@@ -25,6 +26,7 @@ class Revocations:
         self._chat = chat
         self._clock = clock
         self._seen = -1
+        self._is_settled = False
 
     async def run(self) -> None:
         """Poll until cancelled; a database that is away is asked again."""
@@ -33,19 +35,37 @@ class Revocations:
                 await self.poll()
             except Unavailable as error:
                 LOG.warning("revocations cannot be read: %s", error)
+            except Exception:
+                # Nobody asked, so nobody else would hear of it; and nothing may end the watch.
+                LOG.exception("revocations were not looked at")
             await asyncio.sleep(EVERY_S)
 
     async def poll(self) -> None:
-        """End the sockets whose session or user was revoked since the last time."""
+        """End the sockets whose session or user was revoked since the last time.
+
+        It looks twice: a socket whose token was checked just before may appear just after the first look.
+        """
         await self._sessions.flush_uses()
         counted = await self._state.revocations()
-        if counted == self._seen:
+        if counted == self._seen and self._is_settled:
             return
+        await self._end_revoked()
+        self._is_settled = counted == self._seen
+        self._seen = counted
+
+    async def _end_revoked(self) -> None:
         holders = self._chat.fanout.sessions()
         ended = await self._sessions.find_ended(list(holders), self._clock.now())
         by_user: defaultdict[UserId, set[SessionId]] = defaultdict(set)
         for session_id in ended:
             by_user[holders[session_id]].add(session_id)
         for user_id, session_ids in by_user.items():
-            self._chat.end_sessions(user_id, "revoked", only=frozenset(session_ids))
-        self._seen = counted
+            reason = await self._reason(next(iter(session_ids)))
+            self._chat.end_sessions(user_id, reason, only=frozenset(session_ids))
+
+    async def _reason(self, session_id: SessionId) -> EndReason:
+        """Why nobody is let in by this session any more: it decides whether new credentials may help."""
+        holder = await self._sessions.find_holder(session_id)
+        if holder is None:
+            return "deleted"
+        return "revoked" if holder.is_active else "disabled"
