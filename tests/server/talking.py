@@ -249,6 +249,11 @@ class Place:
             await member.post(f"/channels/{channel_id}/join", expect=200)
         return channel_id
 
+    async def deserted(self) -> None:
+        """Wait until the server has no socket left."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self.registry.emptied()
+
     def seconds_pass(self, seconds: int) -> None:
         """Move the clock on and let the sockets' timer see every second of it."""
         for _ in range(seconds):

@@ -176,7 +176,7 @@ async def test_whoever_does_not_take_part_in_closing_is_let_go(
     monkeypatch.setattr("server.app.CLOSE_WITHIN_S", 0.01)
     await home.live(await home.person("alice"))
     await drain(home.context, home.registry)
-    await home.registry.emptied()
+    await home.deserted()
 
 
 async def test_sockets_are_closed_in_batches(home: Place, monkeypatch: pytest.MonkeyPatch) -> None:
