@@ -1,5 +1,6 @@
 """SQLite: one writer and a few readers of one file, in threads."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, pool
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from protocol.errors import Unavailable
+from storage.checkpoints import Checkpoints
 from storage.transactions import TransactionThreads
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ class SqliteBackend:
             reader, begin, name="sqlite-reader", count=READERS, waiting_max=WAITING_MAX
         )
 
+        self._checkpoints = Checkpoints(partial(_connect, path))
+
     async def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> T:
         return await self._writer.run(transaction, urgent=urgent)
 
@@ -51,10 +55,11 @@ class SqliteBackend:
     async def close(self) -> None:
         await self._readers.close()
         await self._writer.close()
+        await asyncio.to_thread(self._checkpoints.close)
 
 
-# A checkpoint copies each page once, however often it was written since the last: 16 MB apart costs least.
-_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=4000")
+# Checkpoints are made by a thread beside the writer; past 100 MB of log the writer makes one itself.
+_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=25000")
 _READER_PRAGMAS = ("query_only=ON",)
 
 
