@@ -38,6 +38,8 @@ class Connections:
     def attach(self, attach: Attach) -> None:
         connection = attach.connection
         connection.cursors.update(attach.cursors)
+        if connection.is_live:
+            return
         if not attach.is_lagging:
             if len(self.live) >= self._around.limits.connections:
                 connection.close(TOO_MANY, "Too many connections of this user: close another first.")

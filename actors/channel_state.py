@@ -48,6 +48,9 @@ from protocol.facts import (
 from protocol.ids import Seq, UserId
 from protocol.resources import ChannelInfo, Invite, PublicProfile, Role
 
+CREATION_SEQ = 1
+"""Where a channel stands when it is made, with its first members in it."""
+
 Facts = list[AnyFact]
 Decision = Facts | Refusal
 
@@ -65,6 +68,11 @@ class ChannelState(Struct, frozen=True):
     @property
     def is_direct(self) -> bool:
         return self.base.kind == "direct"
+
+    @property
+    def is_unspoken(self) -> bool:
+        """A direct channel appears to its members with the first thing that happens in it."""
+        return self.is_direct and self.last_seq <= CREATION_SEQ
 
     @property
     def info(self) -> ChannelInfo:

@@ -112,15 +112,15 @@ class Fanout:
         audience = self._audiences.get(channel_id)
         return [] if audience is None else audience.connections()
 
-    def open(self, channel_id: ChannelId, last_seq: Seq) -> list[Connection] | None:
-        """The channel's actor has loaded at `last_seq`; None when nothing was missed.
+    def open(self, channel_id: ChannelId, last_seq: Seq) -> list[Connection]:
+        """The channel's actor has loaded at `last_seq`: those who have not heard so far.
 
-        Otherwise everybody is taken out of the audience, to be caught up from where their `cursors` now say.
+        They are taken out of the audience, to be caught up from where their `cursors` now say.
         """
         audience = self._audiences.setdefault(channel_id, Audience(last_seq))
         audience.is_kept = True
         if audience.position == last_seq:
-            return None
+            return []
         behind = audience.connections()
         for connection in behind:
             self._drop(channel_id, audience, connection)

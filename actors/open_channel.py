@@ -57,7 +57,6 @@ log = logging.getLogger("parley")
 
 IN_FLIGHT_MAX = 10_000
 TYPING_EVERY_S = 3.0
-CREATION_SEQ = 1
 
 LOST = Refusal(Code.UNAVAILABLE, "The change could not be stored now. Try again.", retry_after_ms=500)
 NAME_TAKEN = Refusal(Code.TAKEN, "Another channel has this name.", field="name")
@@ -298,7 +297,7 @@ class OpenChannel:
 
     def _announce(self, batch: Batch, shown: list[Shown]) -> None:
         announcement = Announcement(self._around.fanout, batch.before, batch.after)
-        if batch.before.is_direct and batch.before.last_seq <= CREATION_SEQ:
+        if batch.before.is_unspoken:
             announcement.admit_both(batch.before.last_seq)
         announcement.make(shown)
         for fact in batch.part.facts:

@@ -67,8 +67,8 @@ class ActOn(Struct, frozen=True):
 class Attach(Struct, frozen=True):
     """An authenticated connection wants its `ready`, and to be caught up from `cursors`.
 
-    `epoch` is where its cursors come from; None trusts them. `is_lagging`: it was live and fell behind, and the
-    connection itself bears the cursors.
+    `epoch` is where its cursors come from; None trusts them. `is_lagging`: it was live and fell behind, and
+    bears its cursors itself.
     """
 
     connection: Connection
