@@ -78,7 +78,7 @@ class Device:
     @property
     def is_at_rest(self) -> bool:
         """Nothing is on its way: connected, told everything, answered everything."""
-        is_complete = all(replica.is_complete for replica in self.replicas.values())
+        is_complete = all(replica.is_at_rest for replica in self.replicas.values())
         return self.is_ready and is_complete and not self._pending and not self.outbox
 
     @property
@@ -214,6 +214,7 @@ class Device:
             del self.replicas[channel_id]
         for channel_id in self._resumed if not self._is_lagging else ():
             self.replicas[channel_id].resume_at(self.replicas[channel_id].applied)
+            self.replicas[channel_id].follow()
         for line in ready.channels:
             self._start(line.id, line.last_seq)
             self._mark(line.id, self.user_id, line.read_seq)
@@ -232,6 +233,8 @@ class Device:
             return
         if replica is None:
             replica = self.replicas[channel_id] = Replica(channel_id, last_seq)
+        elif self._is_lagging:
+            replica.follow()
         if not self._is_lagging or replica.heard == 0:
             replica.resume_at(last_seq)
         is_asked = any(pending.replica is replica for pending in self._pending.values())

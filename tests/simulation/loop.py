@@ -8,12 +8,15 @@ stands still while anything is ready, and then jumps to the next timer. There ar
 import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
+from contextvars import Context
+from math import ceil
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 STEPS_MAX = 400_000
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Ready(list[asyncio.Handle]):
@@ -26,12 +29,16 @@ class Ready(list[asyncio.Handle]):
 
 
 class SimulationLoop(asyncio.BaseEventLoop):
-    """`first_come` of the callbacks run in the order in which they came, the others in any order."""
+    """`first_come` of the callbacks run in the order in which they came, the others in any order.
 
-    def __init__(self, random: Random, *, first_come: float = 0.0) -> None:
+    Timers fire on multiples of `grid_s`, where there is one: so that much is ready at the same time.
+    """
+
+    def __init__(self, random: Random, *, first_come: float = 0.0, grid_s: float = 0.0) -> None:
         super().__init__()
         self._random = random
         self._first_come = first_come
+        self._grid_s = grid_s
         self._now_s = 0.0
         self._ready: Any = Ready()
         self.steps = 0
@@ -40,6 +47,13 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         return self._now_s
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        if self._grid_s:
+            when = ceil(when / self._grid_s) * self._grid_s
+        return super().call_at(when, callback, *args, context=context)
 
     def _process_events(self, event_list: object) -> None:
         """There is no I/O."""
@@ -80,12 +94,18 @@ class SimulationLoop(asyncio.BaseEventLoop):
         return ready.take(int(self._random.random() * len(ready)))
 
 
-def run(work: Callable[[], Coroutine[Any, Any, T]], random: Random, *, first_come: float = 0.0) -> T:
+def run(
+    work: Callable[[], Coroutine[Any, Any, T]],
+    random: Random,
+    *,
+    first_come: float = 0.0,
+    grid_s: float = 0.0,
+) -> T:
     """Run `work` to its end on a fresh loop; whatever it left behind is cancelled.
 
     Raises what it raised, or what nobody caught in a callback, as soon as that happens.
     """
-    loop = SimulationLoop(random, first_come=first_come)
+    loop = SimulationLoop(random, first_come=first_come, grid_s=grid_s)
     try:
         result = loop.run_until_complete(work())
         _cancel_all(loop)

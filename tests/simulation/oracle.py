@@ -20,7 +20,6 @@ from protocol.events import (
     SyncPage,
 )
 from protocol.facts import (
-    AnyFact,
     ChannelChanged,
     ChannelClosed,
     MemberJoined,
@@ -35,6 +34,7 @@ from protocol.facts import (
 )
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import ChannelInfo, Message
+from tests.simulation.ancestry import Ancestry
 from tests.simulation.memory_rows import ChannelRow, Tables
 from tests.simulation.memory_store import MemoryStore, WrittenPart
 from tests.simulation.replica import plain
@@ -55,7 +55,7 @@ class ChannelTruth:
     """One channel's past. `members[n]` are those who were in it after change `n`."""
 
     def __init__(self, row: ChannelRow) -> None:
-        self.facts: dict[Seq, AnyFact] = {}
+        self.facts: dict[Seq, Numbered] = {}
         self.members: dict[Seq, frozenset[UserId]] = {row.last_seq: frozenset(row.members)}
         self.last_seq = row.last_seq
         self.info: ChannelInfo = row.info
@@ -74,8 +74,9 @@ class ChannelTruth:
 class Oracle:
     """Fed by the store; asked by every wire."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, ancestry: Ancestry) -> None:
         self._tables: Tables = store.tables
+        self._ancestry = ancestry
         self.channels: dict[ChannelId, ChannelTruth] = {}
         self.versions: dict[MessageId, list[Version]] = {}
         self.posts: dict[tuple[UserId, str], MessageId] = {}
@@ -97,14 +98,11 @@ class Oracle:
             raise BrokenPromiseError(f"a part ends at {written.part.last_seq}, its facts at {truth.last_seq}")
 
     def _note(self, truth: ChannelTruth, fact: Numbered, message_id: MessageId | None) -> None:
-        if fact.seq != truth.last_seq + 1:
-            raise BrokenPromiseError(f"{fact} committed after {truth.last_seq}")
-        if truth.is_closed:
-            raise BrokenPromiseError(f"{fact} committed in a closed channel")
+        self._check_history(truth, fact)
         members = set(truth.members[truth.last_seq])
         self._check(truth, members, fact)
         truth.last_seq = fact.seq
-        truth.facts[fact.seq] = fact  # type: ignore[assignment]  # every numbered fact is one of the union
+        truth.facts[fact.seq] = fact
         match fact:
             case MemberJoined():
                 members.add(fact.user.id)
@@ -121,6 +119,16 @@ class Oracle:
         if isinstance(fact, RoleChanged) and fact.role == "owner":
             truth.info = structs.replace(truth.info, owner_id=fact.user.id)
         truth.members[fact.seq] = frozenset(members)
+
+    def _check_history(self, truth: ChannelTruth, fact: Numbered) -> None:
+        """A fact follows on the one that it was decided behind, and on no other."""
+        if fact.seq != truth.last_seq + 1:
+            raise BrokenPromiseError(f"{fact} committed after {truth.last_seq}")
+        if truth.is_closed:
+            raise BrokenPromiseError(f"{fact} committed in a closed channel")
+        earlier = self._ancestry.before(fact)
+        if earlier is not None and truth.facts.get(earlier.seq) is not earlier:
+            raise BrokenPromiseError(f"{fact} was decided behind {earlier}, which was not committed")
 
     def _check(self, truth: ChannelTruth, members: set[UserId], fact: Numbered) -> None:
         """A fact rests on what was true when it was committed, not on what its owner believed."""

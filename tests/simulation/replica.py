@@ -42,18 +42,28 @@ class Replica:
         self.info: ChannelInfo | None = None
         self._held: list[Sequenced | SyncPage] = []
         self._is_paging = False
+        self._is_followed = False
 
     @property
     def is_complete(self) -> bool:
         return self.applied >= self.heard and not self._held
 
+    @property
+    def is_at_rest(self) -> bool:
+        return self.is_complete and not self._is_followed
+
     # What the server says.
 
     def resume_at(self, heard: Seq) -> None:
         """A new stream of events begins after `heard`."""
+        self._is_followed = False
         self.heard = heard
         self._is_paging = False
         self._held.clear()
+
+    def follow(self) -> None:
+        """The server is to push what was missed, up to a last page, even if that is empty."""
+        self._is_followed = True
 
     def reset(self) -> None:
         """The server's database has another life: start from nothing."""
@@ -80,6 +90,7 @@ class Replica:
             raise GapError(f"channel {self.channel_id}: a page from {page.from_}, but heard {self.heard}")
         if page.reply_to is UNSET:
             self.heard = Seq(max(self.heard, page.to))
+            self._is_followed = self._is_followed and page.more
         if page.from_ > self.applied:
             self._held.append(page)
             return

@@ -16,6 +16,7 @@ from actors.known_messages import KnownMessages
 from actors.open_channel import OpenChannel
 from protocol.errors import Unavailable
 from tests.simulation import loop
+from tests.simulation.ancestry import Ancestry
 from tests.simulation.memory_store import MemoryStore
 from tests.simulation.swarm import Swarm, draw
 from tests.simulation.world import World
@@ -36,14 +37,14 @@ def run_seed(seed: int, make_store: Callable[..., MemoryStore] = MemoryStore) ->
     random = Random(seed)
     swarm = draw(random)
 
-    bugs = Bugs(swarm.odds.bug, random)
+    bugs, ancestry = Bugs(swarm.odds.bug, random), Ancestry()
 
     async def live() -> None:
-        await World(swarm, random, bugs.stop, make_store).run()
+        await World(swarm, random, ancestry, bugs.stop, make_store).run()
 
     try:
-        with small_limits(swarm), bugs.around(), errors_count():
-            loop.run(live, random, first_come=swarm.odds.first_come)
+        with small_limits(swarm), bugs.around(), errors_count(), ancestry.watched():
+            loop.run(live, random, first_come=swarm.odds.first_come, grid_s=swarm.odds.grid_s)
     except Exception as error:
         again = f"PARLEY_SEED={seed} pytest tests/simulation -k one_seed"
         raise SeedFailedError(f"seed {seed} is broken; `{again}` runs it again: {error}") from error
@@ -92,6 +93,7 @@ def small_limits(swarm: Swarm) -> Iterator[None]:
         channel_reads__PAGE_MAX_ROWS=swarm.page_rows,
         journal__COMMIT_MAX_FACTS=4,
         chat__SWEEP_EVERY_S=1.0,
+        chat__PRESENCE_EVERY_S=1.0,
     ):
         yield
 

@@ -54,6 +54,8 @@ class Odds(Struct, frozen=True):
     bug: float
     first_come: float
     latency_s: float
+    grid_s: float
+    slow_answer: float
 
 
 class Swarm(Struct, frozen=True):
@@ -88,9 +90,11 @@ def draw(random: Random) -> Swarm:
         bug=chance(0.004, 0.3),
         first_come=random.choice((0.0, 0.0, 0.5, 0.9)),
         latency_s=random.choice((0.001, 0.004, 0.03)),
+        grid_s=random.choice((0.0, 0.002, 0.01, 0.05)),
+        slow_answer=chance(0.6),
     )
     weights = {
-        action: COMMON.get(action, 1.0) * random.uniform(0.2, 2.0)
+        action: COMMON.get(action, 1.0) * random.choice((0.2, 0.5, 1.0, 2.0, 6.0))
         for action in ACTIONS
         if action == "send" or random.random() < 0.75
     }
@@ -101,7 +105,7 @@ def draw(random: Random) -> Swarm:
         actions=random.randint(60, 150),
         weights=weights,
         odds=odds,
-        idle_after_s=random.choice((2.0, 6.0, 120.0)),
+        idle_after_s=random.choice((2.0, 6.0, 30.0)),
         unsent_bytes=random.choice((4_000, 12_000, 200_000)),
         recent_rows=random.choice((4, 12, 256)),
         page_rows=random.choice((2, 5, 200)),

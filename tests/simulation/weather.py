@@ -32,7 +32,8 @@ class DatabasePort:
         self._opened.clear()
 
     def let_go(self) -> None:
-        self._opened.set()
+        if not self.is_cut:
+            self._opened.set()
 
     def cut(self) -> None:
         self.is_cut = True
@@ -49,7 +50,7 @@ class DatabasePort:
         results = await self._store.commit(parts)
         if self._happens(odds.commit_is_unclear):
             raise Unavailable("the answer was lost")
-        await self._pass()
+        await self._pass_back()
         return results
 
     def __getattr__(self, name: str) -> Any:
@@ -61,7 +62,7 @@ class DatabasePort:
             if self._happens(self._odds.read_fails):
                 raise Unavailable("cannot be read")
             result = await call(*args)
-            await self._pass()
+            await self._pass_back()
             return result
 
         return read
@@ -77,6 +78,12 @@ class DatabasePort:
 
     def _happens(self, odds: float) -> bool:
         return not self.is_calm and bool(odds) and self._random.random() < odds
+
+    async def _pass_back(self) -> None:
+        """An answer may be old news when it comes."""
+        if self._happens(self._odds.slow_answer):
+            await asyncio.sleep(self._random.expovariate(1 / 0.15))
+        await self._pass()
 
     async def _pass(self) -> None:
         """The way there or back takes its time."""

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from actors.fanout import GONE
 from protocol.resources import PublicProfile
+from tests.simulation.ancestry import Ancestry
 from tests.simulation.device import Device
 from tests.simulation.memory_rows import ChannelRow
 from tests.simulation.memory_store import CREATION_SEQ, MemoryStore
@@ -34,6 +35,7 @@ class World:
         self,
         swarm: Swarm,
         random: Random,
+        ancestry: Ancestry,
         at_calm: Callable[[], None],
         make_store: Callable[..., MemoryStore] = MemoryStore,
     ) -> None:
@@ -41,7 +43,7 @@ class World:
         self._at_calm = at_calm
         self.random = random
         self.store = make_store(VirtualClock().now)
-        self.oracle = Oracle(self.store)
+        self.oracle = Oracle(self.store, ancestry)
         self.processes: list[Process] = []
         self._people = [self.store.add_user(name) for name in ("ann", "bob", "cid", "dot")[: swarm.people]]
         self._callers = {profile.username: profile for profile in self._people}
@@ -117,17 +119,15 @@ class World:
             await leaving.deploy()
         if random.random() < odds.takeover:
             self.current.isolate()
+            back_in_s = random.expovariate(1 / 0.3)
+            asyncio.get_running_loop().call_later(back_in_s, self.current.port.let_go)
             self._start_process()
-        for process in self.processes[:-1]:
-            if random.random() < 0.1:
-                process.port.let_go()
 
     async def _clear_up(self) -> None:
         self._at_calm()
         for process in self.processes:
             process.port.is_calm = True
-            if not process.port.is_cut:
-                process.port.let_go()
+            process.port.let_go()
         for device in self.devices:
             if device.wire is not None:
                 device.wire.stalled_until_s = 0.0
