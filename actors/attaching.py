@@ -138,6 +138,7 @@ class Connections:
         self.live.remove(connection)
         self._around.fanout.unregister(connection)
         if not self.live:
+            self._status = "online"
             self._around.presence.show(connection.user_id, "offline", channels)
 
     def abandon(self, refusal: Refusal) -> None:

@@ -21,7 +21,7 @@ from protocol.errors import Code, Refusal
 from protocol.facts import ChannelSnapshot
 from protocol.ids import ChannelId
 
-log = logging.getLogger("parley")
+log = logging.getLogger("actors")
 
 EARLY_MAX = 10_000
 """How many commands may wait for a channel to load."""

@@ -36,7 +36,7 @@ from protocol.ids import ChannelId, SessionId, UserId
 from protocol.resources import Channel as ChannelResource
 from protocol.resources import PublicProfile, Status
 
-log = logging.getLogger("parley")
+log = logging.getLogger("actors")
 
 ASK_DEADLINE_S = 15.0
 SWEEP_EVERY_S = 10.0

@@ -19,7 +19,7 @@ from protocol.errors import Refusal
 from protocol.facts import Failed, Fenced, MessagePosted, Part, PartResult, Written
 from protocol.ids import ChannelId
 
-log = logging.getLogger("parley")
+log = logging.getLogger("actors")
 
 COMMIT_MAX_FACTS = 2_000
 WAITING_MAX_FACTS = 100_000

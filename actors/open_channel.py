@@ -53,7 +53,7 @@ from protocol.resources import Message
 
 __all__ = ["Fetched", "OpenChannel", "PartDone", "Surroundings"]
 
-log = logging.getLogger("parley")
+log = logging.getLogger("actors")
 
 IN_FLIGHT_MAX = 10_000
 TYPING_EVERY_S = 3.0

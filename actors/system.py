@@ -11,7 +11,7 @@ from actors.actor import BROKEN, Actor, Address, Cell, refuse
 from actors.ports import Clock
 from protocol.errors import Code, Refusal
 
-log = logging.getLogger("parley")
+log = logging.getLogger("actors")
 
 OVERLOADED = Refusal(Code.OVERLOADED, "The server is busy. Try again in a moment.", retry_after_ms=1000)
 DRAINING = Refusal(Code.DRAINING, "The server is shutting down. Reconnect.", retry_after_ms=1000)

@@ -29,7 +29,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Limits(Struct, frozen=True):
-    """What the server accepts; None is no limit. `burst`: at once; `unsent_bytes`: how far readers may lag."""
+    """What the server accepts; None is no limit. `burst`: at once; `unsent_bytes`: how far readers lag."""
 
     frame_bytes: int
     content_chars: int

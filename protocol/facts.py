@@ -205,8 +205,8 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
 class Changes(Struct, frozen=True, kw_only=True):
     """Rows that changed after a cursor, each as it is now, by the `seq` of their last change.
 
-    Complete up to `to`; with `more`, there are others after it. `last_seq` is where the channel stood when this
-    was read: a row that changed after `to` and up to there is missing.
+    Complete up to `to`; with `more`, there are others after it. `last_seq` is where the channel stood when
+    this was read: a row that changed after `to` and up to there is missing.
     """
 
     to: Seq

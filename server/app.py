@@ -225,6 +225,7 @@ async def drain(context: Context, registry: SocketRegistry) -> None:
     context.readiness.drain()
     registry.refuse_new()
     sockets = registry.all()
+    LOG.info("draining", extra={"sockets": len(sockets)})
     for socket in sockets:
         socket.say(GoingAway(retry_after_ms=RECONNECT_WITHIN_MS))
     await context.chat.finish()
@@ -237,3 +238,4 @@ async def drain(context: Context, registry: SocketRegistry) -> None:
         await asyncio.wait_for(registry.emptied(), CLOSE_WITHIN_S)
     for socket in registry.all():
         socket.abort()
+    LOG.info("drained")

@@ -13,7 +13,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 
 async def upgrade(url: str, revision: str = "head") -> None:
     """Migrate forward. An SQLite file is made if need be; servers that start at once take turns."""
-    _make_folder(url)
+    _make_file(url)
     await asyncio.to_thread(command.upgrade, alembic_config(url), revision)
 
 
@@ -30,7 +30,10 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def _make_folder(url: str) -> None:
+def _make_file(url: str) -> None:
+    """It holds password hashes: nobody but its owner may read it, nor what SQLite puts beside it."""
     parsed = driver_url(url)
     if parsed.get_backend_name() == "sqlite":
-        Path(parsed.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+        path = Path(parsed.database or "").absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)

@@ -111,7 +111,7 @@ class Errors(logging.Handler):
 
 @contextmanager
 def errors_count() -> Iterator[None]:
-    log, handler = logging.getLogger("parley"), Errors()
+    log, handler = logging.getLogger("actors"), Errors()
     propagate, log.propagate = log.propagate, SHOW_LOG
     log.addHandler(handler)
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import stat
 import sys
 from pathlib import Path
 
@@ -153,3 +154,9 @@ async def test_servers_that_start_at_once_take_turns_to_migrate(empty_database_u
 def make_file(url: str) -> None:
     if url.startswith("sqlite"):
         Path(driver_url(url).database or "").touch()
+
+
+def test_nobody_else_may_read_a_new_database(tmp_path: Path) -> None:
+    asyncio.run(schema.upgrade(f"sqlite:///{tmp_path}/a.db"))
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
