@@ -1,0 +1,206 @@
+"""The in-memory store of the simulation answers as the databases do, step by step.
+
+Each history is decided on what the stores themselves say, so it also shows that a channel's actor would
+decide the same on either.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from protocol.facts import (
+    ChannelChanged,
+    ChannelClosed,
+    Failed,
+    Fenced,
+    MessagePosted,
+    Part,
+    Repeats,
+    Taken,
+    Written,
+)
+from protocol.ids import ChannelId, MessageId, Seq, UserId
+from storage.engine import Database
+from tests.contract.script import CODES, Script, decide
+from tests.contract.stages import START, DatabaseStage, MemoryStage
+from tests.storage.conftest import database
+
+__all__ = ["database"]
+
+Both = tuple[MemoryStage, DatabaseStage]
+
+
+class Time:
+    def __init__(self) -> None:
+        self.at = START
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def both(database: Database, time: Time) -> Both:
+    memory, stored = MemoryStage(time.now), DatabaseStage(database, time.now)
+    await stored.add_people()
+    await memory.copy_reactions(stored.users, CODES)
+    assert memory.people == stored.people
+    return memory, stored
+
+
+async def same(both: Both, call: str, *args: Any) -> Any:
+    """What both stores say when a method of one of their ports is called; they say the same."""
+    port, name = call.split(".")
+    memory, stored = [await getattr(getattr(stage, port), name)(*args) for stage in both]
+    assert memory == stored
+    return memory
+
+
+async def add_channel(both: Both, owner_id: UserId, name: str, join_code: str | None = None) -> ChannelId:
+    memory, stored = [await stage.add_channel(owner_id, name, join_code) for stage in both]
+    assert memory == stored
+    return memory
+
+
+async def commit(both: Both, *parts: Part) -> list[Any]:
+    memory, stored = [await stage.commits.commit(parts) for stage in both]
+    kinds = [type(result) for result in memory]
+    assert kinds == [type(result) for result in stored]
+    # Where PostgreSQL had to try twice, it left out ids.
+    if set(kinds) <= {Written, Fenced, Taken} or (len(parts) == 1 and kinds == [Repeats]):
+        assert memory == stored
+    return memory
+
+
+async def compare_reads(both: Both, channel_id: ChannelId) -> None:
+    await same(both, "channels.load_channel", channel_id)
+    for person in both[0].people:
+        await same(both, "users.ready_channels", person.id)
+        await same(both, "users.view_channel", channel_id, person.id)
+    for limit in (1, 3, 200):
+        for after in (0, 1, 5, 20):
+            await same(both, "channels.changes", channel_id, Seq(after), limit)
+        await same(both, "channels.history", channel_id, None, None, limit)
+        await same(both, "channels.history", channel_id, Seq(9), None, limit)
+        await same(both, "channels.history", channel_id, None, Seq(4), limit)
+    ids = [MessageId(number) for number in range(1, 8)]
+    found = [await stage.channels.load_messages(channel_id, ids) for stage in both]
+    memory, stored = (sorted(messages, key=lambda message: message.id) for messages in found)
+    assert memory == stored
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "direct"])
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_random_history_reads_the_same(both: Both, time: Time, seed: int, kind: str) -> None:
+    script, messages = Script(seed), 0
+    ann, bob, _ = (person.id for person in both[0].people)
+    if kind == "direct":
+        channel_id = await same(both, "users.open_direct", bob, ann)
+    else:
+        code = "code-0" if kind == "private" else None
+        channel_id = await add_channel(both, ann, "one", code)
+    await add_channel(both, bob, "two")
+    for step in range(40):
+        time.at = script.now
+        said = script.next(both[0].people, messages)
+        if await same(both, "channels.load_channel", channel_id) is None:
+            break
+        part, other = [await decide(stage, channel_id, said, time.at) for stage in both]
+        assert part == other
+        (result,) = await commit(both, part)
+        assert isinstance(result, Written), (part, result)
+        messages += len(result.message_ids)
+        if step % 8 == 7:
+            await compare_reads(both, channel_id)
+    await same(both, "channels.load_channel", channel_id)
+
+
+def post(seq: int, sender_id: UserId, nonce: str | None = None, **fields: Any) -> MessagePosted:
+    return MessagePosted(at=START, seq=Seq(seq), sender_id=sender_id, content="text", nonce=nonce, **fields)
+
+
+async def two_channels(both: Both) -> tuple[ChannelId, ChannelId, UserId]:
+    ann = both[0].people[0].id
+    one = await add_channel(both, ann, "one")
+    two = await add_channel(both, ann, "two")
+    return one, two, ann
+
+
+async def test_a_part_that_does_not_fit_is_fenced_and_holds_nobody_back(both: Both) -> None:
+    one, two, ann = await two_channels(both)
+    stale = Part(one, Seq(7), Seq(8), (post(8, ann),))
+    fine = Part(two, Seq(1), Seq(2), (post(2, ann),))
+    results = await commit(both, stale, fine)
+    assert [type(result) for result in results] == [Fenced, Written]
+
+
+async def test_repeats_are_answered_with_the_first_message_in_any_channel(both: Both) -> None:
+    one, two, ann = await two_channels(both)
+    await commit(both, Part(one, Seq(1), Seq(2), (post(2, ann, "n"),)))
+    again = Part(two, Seq(1), Seq(3), (post(2, ann, "m"), post(3, ann, "n")))
+    (result,) = await commit(both, again)
+    assert isinstance(result, Repeats)
+    assert [*result.messages] == [(ann, "n")]
+    snapshot = await same(both, "channels.load_channel", two)
+    assert snapshot.info.last_seq == 1
+
+
+async def test_one_of_two_posts_with_the_same_nonce_in_a_commit_is_written(both: Both) -> None:
+    one, two, ann = await two_channels(both)
+    parts = [Part(channel_id, Seq(1), Seq(2), (post(2, ann, "n"),)) for channel_id in (one, two)]
+    results = await commit(both, *parts)
+    assert [type(result) for result in results] == [Written, Repeats]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        lambda ann: (post(2, ann, "n"), post(3, ann, "n")),
+        lambda ann: (post(2, ann), post(3, ann, parent_id=404)),
+    ],
+    ids=["repeats itself", "replies to nothing"],
+)
+async def test_a_part_that_cannot_be_written_fails_alone(both: Both, facts: Callable[[UserId], Any]) -> None:
+    one, two, ann = await two_channels(both)
+    results = await commit(
+        both, Part(one, Seq(1), Seq(3), facts(ann)), Part(two, Seq(1), Seq(2), (post(2, ann),))
+    )
+    assert [type(result) for result in results] == [Failed, Written]
+
+
+async def test_a_name_is_taken_without_case_until_its_channel_is_closed(both: Both) -> None:
+    one, two, ann = await two_channels(both)
+    snapshot = await same(both, "channels.load_channel", two)
+    renamed = ChannelChanged(at=START, seq=Seq(2), channel=structs.replace(snapshot.info, name="ONE"))
+    part = Part(two, Seq(1), Seq(2), (renamed,))
+    assert await commit(both, part) == [Taken()]
+    await commit(both, Part(one, Seq(1), Seq(2), (ChannelClosed(at=START, seq=Seq(2)),)))
+    assert [type(result) for result in await commit(both, part)] == [Written]
+    assert await same(both, "channels.load_channel", one) is None
+    assert await commit(both, Part(one, Seq(2), Seq(3), (post(3, ann),))) == [Fenced()]
+
+
+async def test_looking_up_what_is_not_there(both: Both) -> None:
+    ann = both[0].people[0].id
+    nobody, nowhere = UserId(404), ChannelId(404)
+    assert await same(both, "channels.load_channel", nowhere) is None
+    assert await same(both, "users.open_direct", ann, nobody) is None
+    assert await same(both, "users.find_invite", "none") is None
+    assert await same(both, "users.find_reaction", "none") is None
+    assert await same(both, "users.load_profile", nobody) is None
+    assert await same(both, "users.view_channel", nowhere, ann) is None
+    assert await same(both, "users.find_attachments", ann, [1]) == []
+
+
+async def test_two_people_have_one_direct_channel(both: Both) -> None:
+    ann, bob, _ = (person.id for person in both[0].people)
+    first = await same(both, "users.open_direct", ann, bob)
+    assert await same(both, "users.open_direct", bob, ann) == first
+    await compare_reads(both, first)
