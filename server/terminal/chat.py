@@ -23,6 +23,7 @@ from server.terminal.news import (
     SendRefused,
     Typing,
 )
+from server.terminal.outbox import Outbox
 from server.terminal.screen import Screen
 from server.terminal.slash import HELP, Order, Say, Unknown, read_line
 from server.terminal.state import ClientState
@@ -44,7 +45,7 @@ class Chat:
         self._recipient_id: UserId | None = None
         self._api = api
         self._screen = screen
-        self._later: set[asyncio.Task[None]] = set()
+        self._outbox = Outbox(self.state.pending, self.connection)
 
     async def hear(self, event: AnyEvent) -> None:
         """Take in one event and show what it brings."""
@@ -86,8 +87,7 @@ class Chat:
         await self._open(channel.id, plain(f"#{channel.name}"))
 
     def close(self) -> None:
-        for task in self._later:
-            task.cancel()
+        self._outbox.close()
 
     @property
     def _me(self) -> UserId | None:
@@ -96,17 +96,19 @@ class Chat:
     async def _act(self, news: News) -> None:
         """What the client itself has to do about it."""
         match news:
-            case Connected(unacknowledged):
+            case Connected():
                 if not self.connected.is_set():
                     self._screen.show("-- connected")
                 self.connected.set()
-                for send in unacknowledged:
-                    await self.connection.send(send)
+                await self._outbox.start_over()
             case Acknowledged(send, channel_id):
                 if self._recipient_id is not None and send.recipient_id == self._recipient_id:
                     self.channel_id, self._recipient_id = channel_id, None
-            case SendRefused(Send() as send, _, _, int() as retry_after_ms):
-                self._do_later(retry_after_ms / 1000, send)
+                await self._outbox.advance()
+            case SendRefused(Send(), _, _, int() as retry_after_ms):
+                self._outbox.hold(retry_after_ms / 1000)
+            case SendRefused(Send()):
+                await self._outbox.advance()
             case MissedSome(channel):
                 await self.connection.send(
                     Sync(channel_id=channel.id, from_=channel.cursor, epoch=self.state.epoch)
@@ -131,16 +133,6 @@ class Chat:
         self.connected.clear()
         self._screen.show("-- connection lost: reconnecting")
 
-    def _do_later(self, wait_s: float, send: Send) -> None:
-        async def send_again() -> None:
-            await asyncio.sleep(wait_s)
-            if send.nonce in self.state.pending:
-                await self.connection.send(send)
-
-        task = asyncio.create_task(send_again())
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
-
     async def _say(self, content: str) -> None:
         nonce = secrets.token_urlsafe(16)
         if self._recipient_id is not None:
@@ -151,7 +143,8 @@ class Chat:
             self._screen.show("-- you are in no channel: /join NAME or /dm NAME")
             return
         self.settled.clear()
-        await self.connection.send(self.state.post(send))
+        self.state.post(send)
+        await self._outbox.advance()
 
     async def _obey(self, name: str, rest: str) -> None:
         match name:

@@ -10,9 +10,7 @@ from server.terminal.view import ChannelView
 
 
 class Connected(Struct, frozen=True):
-    """The connection works (again). `unacknowledged` are to be sent once more."""
-
-    unacknowledged: tuple[Send, ...]
+    """The connection works (again): what is not acknowledged is to be sent once more."""
 
 
 class Entered(Struct, frozen=True):

@@ -98,7 +98,7 @@ class ClientState:
         ]
         for channel in event.channels:
             self._enter(channel).is_behind = False
-        return [*gone, Connected(tuple(self.pending.values()))]
+        return [*gone, Connected()]
 
     def _enter(self, channel: ReadyChannel | Channel) -> ChannelView:
         known = self.channels.get(channel.id)

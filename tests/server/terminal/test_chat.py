@@ -8,10 +8,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from protocol.errors import Code
 from protocol.events import ErrorEvent, TypingEvent
 from protocol.ids import Seq
+from protocol.rates import Rate
 from server.terminal.api import Api, ApiRefused, Unreachable
 from server.terminal.chat import Chat
 from server.terminal.screen import Screen
@@ -171,6 +173,17 @@ async def test_a_send_refused_for_now_is_repeated(alice: Talker) -> None:
     )
     await alice.chat.hear(refusal)
     await alice.until("alice: hello")
+
+
+async def test_what_is_typed_faster_than_the_rate_allows_stays_in_order(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    settings = replace(settings_for(sqlite_url, tmp_path), command_rate=Rate(per_s=200, burst=5))
+    async with serving(settings) as running, talking(running, "alice") as alice:
+        await alice.type("/join general", *(f"line {number}" for number in range(30)))
+        await alice.until("alice: line 29")
+        said = [line.partition("alice: ")[2] for line in alice.page.lines if "alice: " in line]
+        assert said == [f"line {number}" for number in range(30)]
 
 
 async def ignore(command: object) -> None:

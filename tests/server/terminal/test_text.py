@@ -89,4 +89,4 @@ def test_only_what_stays_refused_is_shown_of_sends() -> None:
 
 
 def test_what_is_not_for_the_eye_is_not_shown() -> None:
-    assert lines(Connected(())) == []
+    assert lines(Connected()) == []
