@@ -73,6 +73,8 @@ class Connections:
     def _ready(self, attach: Attach, channels: Sequence[ReadyChannel]) -> None:
         connection, around = attach.connection, self._around
         connection.go_live()
+        if not connection.is_live:
+            return
         if attach.is_lagging:
             self._write(connection, Lagging())
         ready = Ready(

@@ -42,7 +42,7 @@ class Connection(Protocol):
         ...
 
     def go_live(self) -> None:
-        """`ready` is about to be written: from here on events go to it."""
+        """`ready` is about to be written: from here on events go to it, unless it has closed meanwhile."""
         ...
 
     @property

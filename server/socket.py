@@ -239,6 +239,8 @@ class Socket(asyncio.Protocol):
 
     def go_live(self) -> None:
         """`ready` is about to be written. What was held is acted on after it."""
+        if self._is_closing:
+            return
         self.is_live = True
         self._session.is_open = True
         asyncio.get_running_loop().call_soon(self._release)

@@ -84,7 +84,7 @@ class Listener:
             self.is_live = False
 
     def go_live(self) -> None:
-        self.is_live = True
+        self.is_live = self.closed is None
 
     def take(self) -> list[AnyEvent]:
         """What was heard since the last look."""
