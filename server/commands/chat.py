@@ -33,7 +33,8 @@ The password is asked for, unless it is in PARLEY_PASSWORD or --password-file. W
 standard input are sent, and the client leaves when they end and all of them are acknowledged. It reconnects
 and resumes by itself: nothing is lost or sent twice when the server is restarted.
 
-exit code: 0 when everything typed was acknowledged, 1 when not, or not let in, 2 for wrong usage."""
+exit code: 0 when everything typed was done, 1 when something was refused or not acknowledged, or when not
+let in, 2 for wrong usage."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -114,13 +115,17 @@ async def _talk(chat: Chat, screen: Screen, arguments: argparse.Namespace) -> No
 
 
 async def _settle(chat: Chat) -> None:
-    if not chat.state.pending:
-        return
-    try:
-        async with asyncio.timeout(SETTLE_WITHIN_S):
-            await chat.settled.wait()
-    except TimeoutError:
-        raise Unreachable(f"{len(chat.state.pending)} messages were not acknowledged") from None
+    """Wait for what was said to be acknowledged, as long as it goes on; then for it to be shown."""
+    while left := len(chat.state.pending):
+        try:
+            async with asyncio.timeout(SETTLE_WITHIN_S):
+                while len(chat.state.pending) == left:
+                    await chat.next_move()
+        except TimeoutError:
+            raise Unreachable(f"{left} messages were not acknowledged") from None
+    await chat.show_what_is_stored()
+    if chat.refused:
+        raise Failure(f"refused: {chat.refused} of what was typed")
 
 
 def _password(file: Path | None) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from protocol.commands import AnyCommand, Delete, EditCommand, History, Leave, Read, Send, Sync
 from protocol.events import AnyEvent
-from protocol.ids import ChannelId, UserId
+from protocol.ids import ChannelId, Seq, UserId
 from protocol.resources import Message
 from server.terminal.api import Api, ApiRefused, Unreachable, same_name
 from server.terminal.connection import Connection
@@ -16,6 +16,7 @@ from server.terminal.news import (
     Acknowledged,
     Changed,
     Connected,
+    Gone,
     MissedSome,
     News,
     Older,
@@ -31,20 +32,28 @@ from server.terminal.text import channel_name, lines_of, plain, user_name
 
 HISTORY: Final = 20
 HISTORY_MAX: Final = 200
+SHOW_WITHIN_S: Final = 3.0
+# They are about what was said before them, which may still wait to be sent.
+_AFTER_WHAT_WAS_SAID: Final = frozenset({"leave", "edit", "delete"})
 
 
 class Chat:
-    """One user at one screen. `channel_id` is where they talk; `recipient_id` while that is not made yet."""
+    """One user at one screen. `channel_id` is where they talk; `recipient_id` while that is not made yet.
+
+    `refused` counts what was typed and came to nothing.
+    """
 
     def __init__(self, api: Api, screen: Screen) -> None:
         self.state = ClientState()
         self.connection = Connection(api, self.state, self.hear, self._lost)
         self.connected = asyncio.Event()
-        self.settled = asyncio.Event()
+        self._moved = asyncio.Event()
+        self.refused = 0
         self.channel_id: ChannelId | None = None
         self._recipient_id: UserId | None = None
         self._api = api
         self._screen = screen
+        self._unshown: dict[ChannelId, Seq] = {}
         self._outbox = Outbox(self.state.pending, self.connection)
 
     async def hear(self, event: AnyEvent) -> None:
@@ -54,6 +63,10 @@ class Chat:
             await self._learn_names(news)
             for line in lines_of(news, self.state.names, self._me):
                 self._screen.show(line)
+        for channel in self.state.channels.values():
+            if channel.cursor >= self._unshown.get(channel.id, Seq(0)):
+                self._unshown.pop(channel.id, None)
+        self._moved.set()
 
     async def type(self, line: str) -> bool:
         """Do what a typed line asks for. False when it asks to leave."""
@@ -62,14 +75,14 @@ class Chat:
                 self._screen.take_back_typed_line()
                 await self._say(content)
             case Unknown(words):
-                self._screen.show(f"-- {words}")
+                self._refuse(words)
             case Order("quit"):
                 return False
             case Order(name, rest):
                 try:
                     await self._obey(name, rest)
                 except (ApiRefused, Unreachable) as error:
-                    self._screen.show(f"-- {plain(str(error))}")
+                    self._refuse(plain(str(error)))
         return True
 
     async def enter(self, name: str) -> None:
@@ -89,6 +102,18 @@ class Chat:
     def close(self) -> None:
         self._outbox.close()
 
+    async def next_move(self) -> None:
+        """Returns once an event has come and is shown."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    async def show_what_is_stored(self) -> None:
+        """Wait until what is acknowledged is on the screen, or does not come: it is safe all the same."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHOW_WITHIN_S):
+                while self._unshown:
+                    await self.next_move()
+
     @property
     def _me(self) -> UserId | None:
         return None if self.state.me is None else self.state.me.id
@@ -101,22 +126,24 @@ class Chat:
                     self._screen.show("-- connected")
                 self.connected.set()
                 await self._outbox.start_over()
-            case Acknowledged(send, channel_id):
+            case Acknowledged(send, channel_id, seq):
+                self._unshown[channel_id] = seq
                 if self._recipient_id is not None and send.recipient_id == self._recipient_id:
                     self.channel_id, self._recipient_id = channel_id, None
                 await self._outbox.advance()
             case SendRefused(Send(), _, _, int() as retry_after_ms):
                 self._outbox.hold(retry_after_ms / 1000)
-            case SendRefused(Send()):
+            case SendRefused():
+                self.refused += 1
                 await self._outbox.advance()
+            case Gone(channel):
+                self._unshown.pop(channel.id, None)
             case MissedSome(channel):
                 await self.connection.send(
                     Sync(channel_id=channel.id, from_=channel.cursor, epoch=self.state.epoch)
                 )
             case Typing(channel, user_id) if self._screen.is_live and channel.id == self.channel_id:
                 self._screen.show(f"-- {user_name(user_id, self.state.names)} is typing")
-        if not self.state.pending:
-            self.settled.set()
 
     async def _learn_names(self, news: News) -> None:
         """A name that cannot be had now is shown as a number, which is no reason to wait."""
@@ -140,9 +167,8 @@ class Chat:
         elif self.channel_id is not None:
             send = Send(content=content, nonce=nonce, channel_id=self.channel_id)
         else:
-            self._screen.show("-- you are in no channel: /join NAME or /dm NAME")
+            self._refuse("you are in no channel: /join NAME or /dm NAME")
             return
-        self.settled.clear()
         self.state.post(send)
         await self._outbox.advance()
 
@@ -160,8 +186,12 @@ class Chat:
                 await self._obey_here(name, rest)
 
     async def _obey_here(self, name: str, rest: str) -> None:
+        if name in _AFTER_WHAT_WAS_SAID:
+            while self.state.pending and self.connected.is_set():
+                await self.next_move()
+            await self.show_what_is_stored()
         if self.channel_id is None:
-            self._screen.show("-- you are in no channel: /join NAME or /dm NAME")
+            self._refuse("you are in no channel: /join NAME or /dm NAME")
             return
         match name:
             case "who":
@@ -186,7 +216,7 @@ class Chat:
             message for message in messages if message.sender_id == self._me and message.content is not None
         ]
         if not own:
-            self._screen.show("-- there is no message of yours here that this client has seen")
+            self._refuse("there is no message of yours here that this client has seen")
             return
         last = max(own, key=lambda message: message.seq)
         if name == "edit":
@@ -205,7 +235,7 @@ class Chat:
     async def _talk_to(self, name: str) -> None:
         user = await self._api.user_named(name.removeprefix("@"))
         if user is None:
-            self._screen.show(f"-- there is no user {plain(name)}")
+            self._refuse(f"there is no user {plain(name)}")
             return
         self.state.learn(user)
         pair = {user.id, self._me}
@@ -226,9 +256,13 @@ class Chat:
     async def _command(self, command: AnyCommand) -> None:
         """One that is not repeated when the connection is lost: people see that nothing came of it."""
         if not self.connected.is_set():
-            self._screen.show("-- not connected now: try again in a moment")
+            self._refuse("not connected now: try again in a moment")
             return
         await self.connection.send(command)
+
+    def _refuse(self, words: str) -> None:
+        self.refused += 1
+        self._screen.show(f"-- {words}")
 
     def _show_all(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from protocol.commands import Send
 from protocol.errors import Code
-from protocol.ids import ChannelId, UserId
+from protocol.ids import ChannelId, Seq, UserId
 from protocol.resources import Message
 from server.terminal.view import ChannelView
 
@@ -61,10 +61,11 @@ class Typing(Struct, frozen=True):
 
 
 class Acknowledged(Struct, frozen=True):
-    """The send is on disk, in this channel."""
+    """The send is on disk, in this channel and there with this `seq`."""
 
     send: Send
     channel_id: ChannelId
+    seq: Seq
 
 
 class SendRefused(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What waits to be sent. One message is under way at a time, so that all are stored in the order of typing."""
+"""What waits to be sent: one message is under way at a time, so that all keep their order."""
 
 import asyncio
 from collections.abc import Mapping

@@ -179,7 +179,7 @@ class ClientState:
         send = self.pending.pop(event.reply_to, None) if isinstance(event.reply_to, str) else None
         if send is None or not isinstance(event.channel_id, int):
             return []
-        return [Acknowledged(send, event.channel_id)]
+        return [Acknowledged(send, event.channel_id, event.seq if isinstance(event.seq, int) else Seq(0))]
 
     def _error(self, event: ErrorEvent) -> Sequence[News]:
         send = self.pending.get(event.reply_to) if isinstance(event.reply_to, str) else None

@@ -1,5 +1,6 @@
 """`parley chat` as a command: its options, its ends, and what scripts can rely on."""
 
+import asyncio
 import os
 import pty
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.own_server import SOURCE
+from protocol.events import AnyEvent, NewMessage
 from server.commands import chat
+from server.terminal.chat import Chat
 from tests.server.commands.conftest import Run
 from tests.server.commands.test_serve import listening, serving
 
@@ -40,7 +43,7 @@ def test_lines_of_a_script_are_sent_and_acknowledged(parley: Run, url: str) -> N
     listed = parley("chat", "--url", url, "--user", "alice", typed="/quit\nnever sent\n")
     assert (listed.code, "   #builds" in listed.out, "never" in listed.out) == (0, True, False)
     alone = parley("chat", "--url", url, "--user", "alice", "--dm", "nobody", typed="")
-    assert (alone.code, "there is no user nobody" in alone.out) == (0, True)
+    assert (alone.code, "there is no user nobody" in alone.out) == (1, True)
     (Path.cwd() / "password").write_text("wrong\n")
     refused = parley("chat", "--url", url, "--user", "alice", "--password-file", "password")
     assert (refused.code, refused.err) == (1, "parley chat: The user name or the password is wrong.\n")
@@ -57,6 +60,32 @@ def test_what_is_not_acknowledged_in_time_ends_with_1(
     register = ("chat", "--url", url, "--user", "alice", "--register", "--email", "alice@example.org")
     said = parley(*register, "--channel", "builds", typed="one\n")
     assert (said.code, said.err) == (1, "parley chat: 1 messages were not acknowledged\n")
+
+
+def test_what_is_refused_for_good_ends_with_1(parley: Run, url: str) -> None:
+    register = ("chat", "--url", url, "--user", "alice", "--register", "--email", "alice@example.org")
+    said = parley(*register, "--channel", "builds", typed="x" * 17_000 + "\nshort\n")
+    assert (said.code, said.err) == (1, "parley chat: refused: 1 of what was typed\n")
+    assert "#builds alice: short" in said.out
+    nowhere = parley("chat", "--url", url, "--user", "alice", typed="hello?\n/dance\n")
+    assert (nowhere.code, nowhere.err) == (1, "parley chat: refused: 2 of what was typed\n")
+
+
+def test_the_last_lines_are_shown_however_late_they_come(
+    parley: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Chat.hear
+
+    async def hear_late(self: Chat, event: AnyEvent) -> None:
+        if isinstance(event, NewMessage):
+            late = asyncio.create_task
+            asyncio.get_running_loop().call_later(0.05, lambda: late(hear(self, event)))
+        else:
+            await hear(self, event)
+
+    monkeypatch.setattr(Chat, "hear", hear_late)
+    register = ("chat", "--url", url, "--user", "alice", "--register", "--email", "alice@example.org")
+    assert "#builds alice: one" in parley(*register, "--channel", "builds", typed="one\n").out
 
 
 def test_a_server_that_does_not_let_us_in_in_time_ends_with_1(

@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
+from protocol.commands import Send
 from protocol.errors import Code
-from protocol.events import ErrorEvent, TypingEvent
-from protocol.ids import Seq
+from protocol.events import Ack, ErrorEvent, TypingEvent
+from protocol.ids import MessageId, Seq
 from protocol.rates import Rate
 from server.terminal.api import Api, ApiRefused, Unreachable
 from server.terminal.chat import Chat
@@ -184,6 +185,32 @@ async def test_what_is_typed_faster_than_the_rate_allows_stays_in_order(
         await alice.until("alice: line 29")
         said = [line.partition("alice: ")[2] for line in alice.page.lines if "alice: " in line]
         assert said == [f"line {number}" for number in range(30)]
+
+
+async def test_changes_wait_for_what_was_typed_before_them(alice: Talker) -> None:
+    await alice.type("/join general", "helo", "/edit hello")
+    await alice.until("alice: hello (edited)")
+    await alice.type("one", "two", "/leave")
+    await alice.until("you are no longer in #general (left)")
+    assert alice.chat.refused == 0
+    await alice.until("alice: two")
+
+
+async def test_what_is_acknowledged_is_waited_for_until_it_is_shown(alice: Talker) -> None:
+    await alice.type("/join general", "first")
+    await alice.until("alice: first")
+    chat = alice.chat
+    assert chat.channel_id is not None
+    view = chat.state.channels[chat.channel_id]
+    chat.state.post(Send(content="hello", nonce="n", channel_id=view.id))
+    await chat.hear(Ack(reply_to="n", message_id=MessageId(9), channel_id=view.id, seq=Seq(view.cursor + 1)))
+    waiting = asyncio.create_task(chat.show_what_is_stored())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    coming = posted(view.cursor + 1, "hello")
+    await chat.hear(replace(coming, channel_id=view.id))
+    await waiting
+    assert "hello" in alice.page.lines[-1]
 
 
 async def ignore(command: object) -> None:

@@ -140,7 +140,7 @@ def test_a_send_is_kept_until_it_is_acknowledged() -> None:
     assert send.id == "n1"
     assert state.apply(ready(ready_channel(0))) == [Connected()]
     ack = Ack(reply_to="n1", message_id=MessageId(1), channel_id=GENERAL, seq=Seq(1))
-    assert state.apply(ack) == [Acknowledged(send, GENERAL)]
+    assert state.apply(ack) == [Acknowledged(send, GENERAL, Seq(1))]
     assert state.apply(ack) == []
     assert state.apply(ready(ready_channel(0))) == [Connected()]
 
