@@ -14,7 +14,7 @@ from server.commands.failure import USAGE, Failure
 from server.terminal.api import Api, ApiRefused, Unreachable
 from server.terminal.chat import Chat
 from server.terminal.connection import Ended
-from server.terminal.screen import Screen
+from server.terminal.screen import Screen, ScreenGone
 from server.terminal.slash import HELP
 
 CONNECT_WITHIN_S: Final = 15.0
@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         asyncio.run(_chat(arguments, url))
     except (ApiRefused, Unreachable, Ended) as error:
         raise Failure(str(error)) from None
+    except ScreenGone:
+        raise BrokenPipeError from None
     return 0
 
 

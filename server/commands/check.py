@@ -5,7 +5,8 @@ import asyncio
 import shutil
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -49,19 +50,22 @@ def run(_: argparse.Namespace) -> int:
 async def _check(settings: Settings) -> int:
     broken = 0
     print(_line(Finding("ok", "settings", "all of them can be read")))
-    async for finding in findings(settings):
-        print(_line(finding))
-        broken += finding.state == "broken"
+    # Whatever is open is closed here, also when nobody reads the rest.
+    async with aclosing(findings(settings)) as found:
+        async for finding in found:
+            print(_line(finding))
+            broken += finding.state == "broken"
     print(f"{broken} broken." if broken else "Nothing is broken.")
     return FAILED if broken else 0
 
 
-async def findings(settings: Settings) -> AsyncIterator[Finding]:
+async def findings(settings: Settings) -> AsyncGenerator[Finding, None]:
     """Everything that can be looked at without changing it, one by one."""
     for finding in (*_folders(settings), _secret(settings), _tls(settings)):
         yield finding
-    async for finding in _database(settings):
-        yield finding
+    async with aclosing(_database(settings)) as found:
+        async for finding in found:
+            yield finding
     for name, is_on, url, mend in _neighbours(settings):
         if is_on:
             yield await _reach(name, url)
@@ -120,7 +124,7 @@ def _tls(settings: Settings) -> Finding:
     return Finding("ok", "TLS", str(settings.ssl_cert))
 
 
-async def _database(settings: Settings) -> AsyncIterator[Finding]:
+async def _database(settings: Settings) -> AsyncGenerator[Finding, None]:
     if is_absent(settings):
         yield Finding("ok", "database", "will be made at the first start")
         return

@@ -11,6 +11,10 @@ _CLEAR_LINE: Final = "\r\x1b[K"
 _CLEAR_LINE_ABOVE: Final = "\x1b[1A\x1b[2K"
 
 
+class ScreenGone(Exception):  # noqa: N818 - an end, not an error
+    """Nobody reads what is shown any more. No OSError, which would be taken for the connection's."""
+
+
 class Screen:
     """On a terminal it keeps a prompt below what is shown; elsewhere it reads and writes plain lines."""
 
@@ -20,16 +24,20 @@ class Screen:
         self.is_live = typed.isatty() and shown.isatty()
 
     def show(self, line: str) -> None:
-        if self.is_live:
-            self._shown.write(f"{_CLEAR_LINE}{line}\n{PROMPT}{_line_so_far()}")
-        else:
-            self._shown.write(f"{line}\n")
-        self._shown.flush()
+        """Raises ScreenGone."""
+        self._write(f"{_CLEAR_LINE}{line}\n{PROMPT}{_line_so_far()}" if self.is_live else f"{line}\n")
 
     def take_back_typed_line(self) -> None:
         """What was typed comes back as a message once it is stored."""
         if self.is_live:
             self._shown.write(_CLEAR_LINE_ABOVE)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._shown.write(text)
+            self._shown.flush()
+        except BrokenPipeError:
+            raise ScreenGone from None
 
     def lines(self) -> "asyncio.Queue[str | None]":
         """What is typed from now on, line by line; None at its end."""

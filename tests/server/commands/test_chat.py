@@ -88,6 +88,23 @@ def test_the_last_lines_are_shown_however_late_they_come(
     assert "#builds alice: one" in parley(*register, "--channel", "builds", typed="one\n").out
 
 
+def test_it_ends_quietly_when_nobody_reads(url: str) -> None:
+    command = [sys.executable, "-m", "server", "chat", "--url", url, "--user", "alice"]
+    command += ["--register", "--email", "alice@example.org"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(timeout=20) == 1
+        assert process.stderr.read() == b""
+
+
 def test_a_server_that_does_not_let_us_in_in_time_ends_with_1(
     parley: Run, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,9 @@
 """`parley check`: nothing is changed, and whatever is broken comes with its mend."""
 
+import gc
 import socket
 import subprocess
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,21 @@ def test_a_database_that_is_there_is_asked(parley: Run, migrated_folder: Path) -
     out = parley("check").out
     assert "sqlite answers in" in line_of(out, "database")
     assert "up to date" in line_of(out, "schema")
+
+
+def test_the_database_is_closed_in_order_when_nobody_reads_the_rest(
+    migrated_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def show(finding: check.Finding) -> str:
+        if finding.what == "database":
+            raise BrokenPipeError
+        return finding.what
+
+    monkeypatch.setattr(check, "_line", show)
+    with pytest.raises(BrokenPipeError):
+        check.run(Namespace())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_an_older_schema_is_told(

@@ -84,9 +84,11 @@ def test_an_interruption_ends_with_130(parley: Run, monkeypatch: pytest.MonkeyPa
     assert (said.code, said.err) == (130, "parley check: interrupted\n")
 
 
-def test_a_reader_who_has_had_enough_is_no_reason_to_complain(folder: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-m", "server", "openapi"]
+@pytest.mark.parametrize("name", ["check", "openapi", "asyncapi"])
+def test_a_reader_who_has_had_enough_is_no_reason_to_complain(migrated_folder: Path, name: str) -> None:
+    # Unbuffered, for a line to be refused while the command is at work.
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "server", *name.split()]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as process:
