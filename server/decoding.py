@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from protocol.errors import Code, Refusal, Refused
+from server.fields import PATTERN_WORDS
 
 _WELL_FORMED: Final = msgspec.json.Decoder()
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -42,7 +43,15 @@ def invalid(error: msgspec.ValidationError) -> Refused:
     """The refusal for what msgspec objects to: "Expected `int`, got `str` - at `$.seq`"."""
     text, _, path = str(error).partition(" - at `$")
     field = _join(path.rstrip("`").lstrip("."), _named_field(text))
-    return Refused(Refusal(Code.INVALID, text, field=field or None))
+    return Refused(Refusal(Code.INVALID, in_words(text), field=field or None))
+
+
+def in_words(text: str) -> str:
+    """What msgspec says, with words for the pattern: "Expected `str` matching regex '^[0-9]+$'"."""
+    for pattern, words in PATTERN_WORDS.items():
+        if text.endswith(f"matching regex {pattern!r}"):
+            return f"Expected {words}"
+    return text
 
 
 def malformed() -> Refused:

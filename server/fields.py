@@ -1,6 +1,6 @@
 """The fields that requests share: their limits, patterns and descriptions."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -18,6 +18,14 @@ _EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+(?!\n)$"
 _PHONE = r"^\+?[0-9 ()./-]+(?!\n)$"
 _URL = r"^https?://[^\s\x00-\x1f\x7f]+(?!\n)$"
 _ONE_LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])\S(.*\S)?$"
+# What people are told instead of a pattern.
+PATTERN_WORDS: Final = {
+    _USERNAME: "1 to 100 of letters, digits, dot, underscore and hyphen",
+    _EMAIL: "an e-mail address, such as alice@example.org",
+    _PHONE: "a telephone number, such as +4930123456",
+    _URL: "an http or https address",
+    _ONE_LINE: "one line that neither begins nor ends with a space",
+}
 
 Username = Annotated[str, Meta(min_length=1, max_length=100, pattern=_USERNAME, examples=["alice"])]
 Email = Annotated[str, Meta(min_length=3, max_length=255, pattern=_EMAIL, examples=["alice@example.org"])]

@@ -12,6 +12,7 @@ from protocol.resources import User
 from server.commands.bulk_users import BulkOptions, create_many
 from server.commands.environment import open_database, read_password, run_async, settings_of_environment
 from server.commands.failure import USAGE, Failure
+from server.decoding import in_words
 from server.fields import Email, Username
 from server.passwords import password_refusal
 from storage.accounts import Accounts, LastSuperuser, NewUser, TakenField
@@ -162,7 +163,8 @@ def _valid(text: str, kind: object, option: str) -> None:
     try:
         msgspec.convert(text, kind)
     except msgspec.ValidationError as error:
-        raise Failure(f"{option}: {str(error)[0].lower()}{str(error)[1:]}", USAGE) from None
+        words = in_words(str(error))
+        raise Failure(f"{option}: {words[0].lower()}{words[1:]}", USAGE) from None
 
 
 def _acceptable(password: str, username: str, email: str) -> str:

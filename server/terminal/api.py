@@ -33,9 +33,14 @@ class Tokens(msgspec.Struct, frozen=True):
     expires_in: int
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    field: str = ""
+
+
 class Problem(msgspec.Struct, frozen=True):
     detail: str = ""
     code: str = ""
+    errors: tuple[FieldProblem, ...] = ()
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -126,4 +131,6 @@ def _refused(status: int, content: bytes) -> ApiRefused | Unreachable:
         problem = Problem()
     if status >= 500 and problem.code != Code.INTERNAL:
         return Unreachable(problem.detail or f"the server answered with {status}")
-    return ApiRefused(problem.code, problem.detail or f"the server answered with {status}")
+    words = problem.detail or f"the server answered with {status}"
+    fields = ", ".join(error.field for error in problem.errors)
+    return ApiRefused(problem.code, f"{fields}: {words}" if fields else words)

@@ -75,6 +75,7 @@ class SendRefused(Struct, frozen=True):
     code: Code
     message: str
     retry_after_ms: int | None
+    field: str | None = None
 
 
 class Forgotten(Struct, frozen=True):

@@ -186,9 +186,9 @@ class ClientState:
         if send is not None and not event.retryable:
             del self.pending[send.nonce]
         retry_after_ms = event.retry_after_ms if isinstance(event.retry_after_ms, int) else 1000
-        return [
-            SendRefused(send, Code(event.code), event.message, retry_after_ms if event.retryable else None)
-        ]
+        field = event.field if isinstance(event.field, str) else None
+        wait_ms = retry_after_ms if event.retryable else None
+        return [SendRefused(send, Code(event.code), event.message, wait_ms, field)]
 
     def _history(self, event: HistoryPage) -> Sequence[News]:
         channel = self.channels.get(event.channel_id)

@@ -66,6 +66,6 @@ def lines_of(news: News, names: Mapping[UserId, str], me: UserId | None) -> list
             return [f"-- you are no longer in {channel_name(channel, names, me)} ({reason})"]
         case Forgotten(channel):
             return [f"-- the server starts {channel_name(channel, names, me)} from the beginning"]
-        case SendRefused(None, code, words, _) | SendRefused(_, code, words, None):
-            return [f"-- refused ({code}): {plain(words)}"]
+        case SendRefused(None, code, words, _, field) | SendRefused(_, code, words, None, field):
+            return [f"-- refused ({code}): {plain(f'{field}: {words}' if field else words)}"]
     return []

@@ -1,6 +1,6 @@
 """What is refused of bodies and strings, with which code and which field."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from protocol.errors import Code, Refusal, Refused
 from server.decoding import decode_json, decode_strings
+from server.fields import ChannelName, Email, Phone, Picture, Username
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,3 +94,16 @@ def test_strings_that_do_not_fit_are_invalid(values: dict[str, str], field: str)
     with pytest.raises(Refused) as caught:
         decode_strings(values, Body)
     assert (caught.value.refusal.code, caught.value.refusal.field) == (Code.INVALID, field)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(Username, "al ice"), (Email, "alice"), (Phone, "call me"), (Picture, "ftp://x"), (ChannelName, " x")],
+)
+def test_a_pattern_refuses_in_words(kind: Any, text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        decode_strings({"value": text}, msgspec.defstruct("One", [("value", kind)]))
+    refusal = caught.value.refusal
+    assert refusal.field == "value"
+    assert refusal.message.startswith(("Expected 1 to ", "Expected a", "Expected one line"))
+    assert "regex" not in refusal.message

@@ -62,8 +62,12 @@ def test_a_taken_name_is_told(parley: Run) -> None:
     ("arguments", "typed", "words"),
     [
         (["alice"], "", "give --email ADDRESS"),
-        (["al ice", "--email", "a@b.c", "--password-stdin"], PASSWORD, "NAME: expected `str` matching"),
-        (["alice", "--email", "nobody", "--password-stdin"], PASSWORD, "--email: expected `str` matching"),
+        (
+            ["al ice", "--email", "a@b.c", "--password-stdin"],
+            PASSWORD,
+            "NAME: expected 1 to 100 of letters, digits",
+        ),
+        (["alice", "--email", "nobody", "--password-stdin"], PASSWORD, "--email: expected an e-mail address"),
         (["alice", "--email", "a@b.c", "--password-stdin"], "short", "8 to 72 bytes"),
         (["alice", "--email", "a@b.c", "--password-stdin"], "", "no password on standard input"),
         (["alice", "--email", "a@b.c"], PASSWORD, "give --password-stdin"),

@@ -259,6 +259,14 @@ class TestApi:
                 await api.log_in("nobody", PASSWORD)
         assert refused.value.code == "wrong_password"
 
+    async def test_a_name_is_refused_in_words_with_its_field(self, server: Running) -> None:
+        async with aiohttp.ClientSession() as session:
+            api = Api(session, server.server.urls[0])
+            with pytest.raises(ApiRefused) as refused:
+                await api.register("al ice", "alice@example.org", PASSWORD)
+        words = "username: Expected 1 to 100 of letters, digits, dot, underscore and hyphen"
+        assert str(refused.value) == words
+
     async def test_a_server_that_is_not_there_is_told(self) -> None:
         async with aiohttp.ClientSession() as session:
             with pytest.raises(Unreachable, match="cannot be reached"):

@@ -134,6 +134,11 @@ def test_a_new_name_in_a_page_is_taken_over() -> None:
     assert state.channels[GENERAL].name == "again"
 
 
+def test_a_refusal_names_the_field() -> None:
+    refusal = ErrorEvent(code=Code.INVALID, message="no", retryable=False, field="content")
+    assert new_state().apply(refusal) == [SendRefused(None, Code.INVALID, "no", None, "content")]
+
+
 def test_a_send_is_kept_until_it_is_acknowledged() -> None:
     state = new_state()
     send = state.post(Send(content="hello", nonce="n1", channel_id=GENERAL))

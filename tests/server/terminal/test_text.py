@@ -84,6 +84,8 @@ def test_what_happens_to_people_and_channels_is_shown() -> None:
 def test_only_what_stays_refused_is_shown_of_sends() -> None:
     send = Send(content="x", nonce="n", channel_id=7)
     assert lines(SendRefused(send, Code.FORBIDDEN, "no\x07pe", None)) == ["refused (forbidden): nope"]
+    too_long = SendRefused(send, Code.INVALID, "too long", None, "content")
+    assert lines(too_long) == ["refused (invalid): content: too long"]
     assert lines(SendRefused(send, Code.OVERLOADED, "later", 100)) == []
     assert lines(SendRefused(None, Code.OVERLOADED, "later", 100)) == ["refused (overloaded): later"]
 
