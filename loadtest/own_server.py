@@ -49,7 +49,8 @@ class OwnServer:
         process = await self._start(*arguments)
         await process.wait()
         if process.returncode:
-            raise OwnServerError(f"parley {' '.join(arguments[:2])}: {self._last_words()}")
+            words = self._last_words().removeprefix(f"parley {arguments[0]}: ")
+            raise OwnServerError(f"parley {' '.join(arguments[:2])}: {words}")
 
     async def start(self) -> None:
         """Returns once the server is ready. Raises OwnServerError when it does not come to that."""

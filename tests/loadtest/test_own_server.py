@@ -28,7 +28,7 @@ async def test_it_starts_again_on_the_same_port_after_a_kill(tmp_path: Path, sql
 
 async def test_a_command_that_fails_tells_its_last_words(tmp_path: Path) -> None:
     server = new_server(tmp_path)
-    with pytest.raises(OwnServerError, match=r"^parley user list: parley user: BCRYPT_ROUNDS: got '0'"):
+    with pytest.raises(OwnServerError, match=r"^parley user list: BCRYPT_ROUNDS: got '0'"):
         await new_server(tmp_path, BCRYPT_ROUNDS="0").command("user", "list")
     await server.command("migrate")
 
