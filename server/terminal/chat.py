@@ -72,7 +72,7 @@ class Chat:
         """Do what a typed line asks for. False when it asks to leave."""
         match read_line(line):
             case Say(content):
-                self._screen.take_back_typed_line()
+                self._screen.take_back_typed_line(line)
                 await self._say(content)
             case Unknown(words):
                 self._refuse(words)

@@ -21,16 +21,22 @@ class Screen:
     def __init__(self, typed: TextIO, shown: TextIO) -> None:
         self._typed = typed
         self._shown = shown
+        self._line_above: str | None = None
         self.is_live = typed.isatty() and shown.isatty()
 
     def show(self, line: str) -> None:
         """Raises ScreenGone."""
+        self._line_above = None
         self._write(f"{_CLEAR_LINE}{line}\n{PROMPT}{_line_so_far()}" if self.is_live else f"{line}\n")
 
-    def take_back_typed_line(self) -> None:
-        """What was typed comes back as a message once it is stored."""
-        if self.is_live:
-            self._shown.write(_CLEAR_LINE_ABOVE)
+    def take_back_typed_line(self, line: str) -> None:
+        """What was typed comes back as a message once it is stored.
+
+        It stays when it is not what stands above the prompt: something was shown or typed since.
+        """
+        if self.is_live and self._line_above == line:
+            self._line_above = None
+            self._write(f"{_CLEAR_LINE}{_CLEAR_LINE_ABOVE}{PROMPT}{_line_so_far()}")
 
     def _write(self, text: str) -> None:
         try:
@@ -59,9 +65,12 @@ class Screen:
         if not self.is_live:
             return self._typed.readline() or None
         try:
-            return input(PROMPT)
-        except EOFError:
+            # `show` has put a prompt there, to which this one would be added.
+            self._write(_CLEAR_LINE)
+            self._line_above = input(PROMPT)
+        except (EOFError, ScreenGone):
             return None
+        return self._line_above
 
 
 def _line_so_far() -> str:

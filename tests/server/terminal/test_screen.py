@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import sys
 from types import SimpleNamespace
 
@@ -13,6 +14,38 @@ from server.terminal.screen import Screen
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, shown: Terminal, *lines: str) -> None:
+    """Somebody types these lines, which the terminal echoes, and ends the input."""
+    answers = iter(lines)
+
+    def ask(prompt: str) -> str:
+        shown.write(prompt)
+        for line in answers:
+            shown.write(f"{line}\n")
+            return line
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ask)
+
+
+def on_screen(shown: Terminal) -> list[str]:
+    """What a terminal makes of it."""
+    rows = [""]
+    for part in re.findall(r"\x1b\[\d*[A-Z]|\r|\n|[^\x1b\r\n]+", shown.getvalue()):
+        match part:
+            case "\n":
+                rows.append("")
+            case "\x1b[1A":
+                assert rows.pop() == ""
+            case "\x1b[K" | "\x1b[2K":
+                rows[-1] = ""
+            case "\r":
+                pass
+            case text:
+                rows[-1] += text
+    return rows
 
 
 async def typed(screen: Screen) -> list[str | None]:
@@ -42,7 +75,7 @@ async def test_lines_of_people_come_in_order_and_end(monkeypatch: pytest.MonkeyP
 def test_a_program_gets_lines_and_nothing_else() -> None:
     shown = io.StringIO()
     screen = Screen(io.StringIO(), shown)
-    screen.take_back_typed_line()
+    screen.take_back_typed_line("hello")
     screen.show("hello")
     assert shown.getvalue() == "hello\n"
 
@@ -61,7 +94,33 @@ def test_without_a_line_editor_the_prompt_is_empty(monkeypatch: pytest.MonkeyPat
     assert shown.getvalue().endswith("\n> ")
 
 
-def test_a_typed_line_gives_way_to_the_message() -> None:
+async def test_a_prompt_takes_the_place_of_the_one_that_was_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Terminal()
-    Screen(Terminal(), shown).take_back_typed_line()
-    assert shown.getvalue() == "\x1b[1A\x1b[2K"
+    answer(monkeypatch, shown, "one", "two")
+    screen = Screen(Terminal(), shown)
+    screen.show("-- connected")
+    await typed(screen)
+    assert on_screen(shown) == ["-- connected", "> one", "> two", "> "]
+
+
+async def test_a_typed_line_gives_way_to_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    answer(monkeypatch, shown, "one", "two")
+    screen = Screen(Terminal(), shown)
+    await typed(screen)
+    screen.take_back_typed_line("two")
+    screen.show("alice: two")
+    assert on_screen(shown) == ["> one", "alice: two", "> "]
+
+
+async def test_what_was_shown_since_a_line_was_typed_is_not_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = Terminal()
+    answer(monkeypatch, shown, "/dm bob", "psst")
+    screen = Screen(Terminal(), shown)
+    await typed(screen)
+    screen.take_back_typed_line("/dm bob")
+    screen.show("-- you talk to @bob")
+    screen.take_back_typed_line("psst")
+    assert on_screen(shown) == ["> /dm bob", "> psst", "-- you talk to @bob", "> "]
