@@ -18,6 +18,8 @@ from protocol.resources import Message
 
 READS = (LookAt, ReadHistory, ReadMessage)
 PAGE_MAX_ROWS = 200
+PAGE_MAX_CHARS = 256 * 1024
+"""How much text a page may hold: 200 messages of the largest kind would be 12 MB, for a few bytes asked."""
 
 
 class Reads:
@@ -56,13 +58,13 @@ class Reads:
             case ReadMessage() as command:
                 self._message(ask, command)
 
-    def _refusal_after_reading(self, ask: Ask) -> Refusal | None:
-        """Whoever lost the right to read meanwhile gets nothing.
+    def _refusal(self, ask: Ask) -> Refusal | None:
+        """Why not to read; whoever is just being let in or removed is to try again.
 
-        The database may be ahead of memory: past a removal that is still being written here.
+        The database may be ahead of memory, past a change of members that is still being written here.
         """
         refusal = may_read(self._pipeline.committed, ask.by)
-        if refusal is None and may_read(self._pipeline.decided, ask.by) is not None:
+        if (refusal is None) != (may_read(self._pipeline.decided, ask.by) is None):
             return UNREADABLE
         return refusal
 
@@ -91,7 +93,7 @@ class Reads:
         )
 
     def _message(self, ask: Ask, command: ReadMessage) -> None:
-        refusal = may_read(self._pipeline.committed, ask.by)
+        refusal = self._refusal(ask)
         message = self._known.get(command.message_id)
         if refusal is not None:
             ask.answer(refusal)
@@ -105,7 +107,7 @@ class Reads:
             )
 
     def _use_message(self, ask: Ask, found: list[Message]) -> None:
-        refusal = self._refusal_after_reading(ask)
+        refusal = self._refusal(ask)
         if refusal is not None:
             ask.answer(refusal)
         else:
@@ -120,7 +122,7 @@ class Reads:
     # History.
 
     def _history(self, ask: Ask, command: ReadHistory) -> None:
-        refusal = may_read(self._pipeline.committed, ask.by)
+        refusal = self._refusal(ask)
         if refusal is not None:
             ask.answer(refusal)
             return
@@ -136,13 +138,23 @@ class Reads:
         )
 
     def _use_history(self, ask: Ask, command: ReadHistory, found: list[Message]) -> None:
-        refusal = self._refusal_after_reading(ask)
+        refusal = self._refusal(ask)
         if refusal is not None:
             ask.answer(refusal)
         else:
             self._answer_history(ask, command, found)
 
     def _answer_history(self, ask: Ask, command: ReadHistory, found: list[Message]) -> None:
-        limit = min(command.limit, PAGE_MAX_ROWS)
-        page = HistoryPage(channel_id=self._id, messages=tuple(found[:limit]), more=len(found) > limit)
+        messages = fitting(found[: min(command.limit, PAGE_MAX_ROWS)])
+        page = HistoryPage(channel_id=self._id, messages=messages, more=len(found) > len(messages))
         ask.answer(Done(channel_id=self._id, seq=self._last_seq, history=page))
+
+
+def fitting(messages: list[Message]) -> tuple[Message, ...]:
+    """As many from the front as fit on a page, and at least one."""
+    chars = 0
+    for count, message in enumerate(messages):
+        chars += len(message.content or "")
+        if chars > PAGE_MAX_CHARS and count:
+            return tuple(messages[:count])
+    return tuple(messages)

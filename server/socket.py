@@ -17,7 +17,7 @@ from actors.chat import Chat
 from actors.replies import error, reply
 from actors.user_mail import TRY_AGAIN, Act, Attach
 from protocol.codec import Codec
-from protocol.commands import AnyCommand, Auth, Hello
+from protocol.commands import AnyCommand, Auth, Hello, History, Sync
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent
 from protocol.frames import close_frame
@@ -27,6 +27,8 @@ from server.auth import Caller
 from server.socket_registry import SocketRegistry
 
 ABOUT_THE_SOCKET = (Say, End, Farewell)
+PAGED = (History, Sync)
+"""Commands whose answers are long: one of them at a time, or a few bytes could ask for any amount."""
 OTHER_SESSION = Refusal(Code.UNAUTHENTICATED, "Renew with a token of the same session.")
 
 
@@ -48,6 +50,7 @@ class Socket(asyncio.Protocol):
         "_held",
         "_is_closing",
         "_is_congested",
+        "_is_paging",
         "_pending",
         "_session",
         "_transport",
@@ -80,6 +83,7 @@ class Socket(asyncio.Protocol):
         self._held: list[AnyCommand] | None = None
         self._is_closing = False
         self._is_congested = False
+        self._is_paging = False
         self._pending: list[bytes] = []
         self._session = Session(codec, edge.registry.limits.frame_bytes, is_greeted=caller is not None)
         self._transport: asyncio.Transport | None = None
@@ -109,8 +113,8 @@ class Socket(asyncio.Protocol):
             self._hear_farewell(data)
             return
         for heard in self._session.receive(data):
-            if self.is_live and self._held is None and not isinstance(heard, ABOUT_THE_SOCKET):
-                self._act(heard)
+            if self.is_live and not isinstance(heard, ABOUT_THE_SOCKET):
+                self._take_command(heard)
             else:
                 self._do(heard)
 
@@ -139,7 +143,9 @@ class Socket(asyncio.Protocol):
         self._is_congested = False
         self._edge.registry.drained(self)
         self._wake_drained(keeps_up=True)
-        if not self.is_live and self._by is not None and self._session.is_open and not self._is_closing:
+        if self.is_live:
+            self._release()
+        elif self._by is not None and self._session.is_open and not self._is_closing:
             self._edge.chat.attach(Attach(self, self._by, {}, is_lagging=True))
 
     # Commands.
@@ -157,8 +163,16 @@ class Socket(asyncio.Protocol):
             case _:
                 self._hold(heard)
 
+    def _take_command(self, command: AnyCommand) -> None:
+        """Act on a command, unless it is not its turn yet: a page waits until the one before it has gone."""
+        must_wait = isinstance(command, PAGED) and (self._is_paging or self._is_congested)
+        if self._held is None and not must_wait:
+            self._act(command)
+        else:
+            self._hold(command)
+
     def _hold(self, command: AnyCommand) -> None:
-        """Keep what came too early; no more is read until the socket is live."""
+        """Keep what came too early; no more is read until it was acted on."""
         if self._held is None:
             self._held = []
         self._held.append(command)
@@ -170,6 +184,9 @@ class Socket(asyncio.Protocol):
         if isinstance(command, Auth):
             # Like any command it spends a token first: looking up who somebody is costs more than most.
             self._edge.chat.act(Act(self._by, command, partial(self._renew, command), self))
+        elif isinstance(command, PAGED):
+            self._is_paging = True
+            self._edge.chat.act(Act(self._by, command, partial(self._answer_page, command), self))
         else:
             self._edge.chat.act(Act(self._by, command, partial(self._answer, command), self))
 
@@ -177,6 +194,13 @@ class Socket(asyncio.Protocol):
         event = reply(command, result)
         if event is not None:
             self.say(event)
+
+    def _answer_page(self, command: AnyCommand, result: Result) -> None:
+        self._answer(command, result)
+        if not has_more(result):
+            self._is_paging = False
+            # After this tick's write, which shows whether the reader keeps up.
+            asyncio.get_running_loop().call_soon(self._release)
 
     # Credentials.
 
@@ -246,12 +270,16 @@ class Socket(asyncio.Protocol):
         asyncio.get_running_loop().call_soon(self._release)
 
     def _release(self) -> None:
+        """Act on what was held, as far as its turn has come, and read on when nothing is left."""
         if not self.is_live:
             return
-        held, self._held = self._held, None
-        for command in held or ():
-            self._act(command)
-        if self._transport is not None and not self._transport.is_reading():
+        held, self._held = self._held or (), None
+        for command in held:
+            self._take_command(command)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._held is None and self._transport is not None and not self._transport.is_reading():
             self._transport.resume_reading()
 
     def write(self, frames: bytes) -> None:
@@ -353,3 +381,8 @@ class Socket(asyncio.Protocol):
 def close_code(refusal: Refusal) -> int:
     """The code to close with. Credentials that cannot be checked now may be as good as ever."""
     return refusal.meaning.close or TRY_AGAIN
+
+
+def has_more(result: Result) -> bool:
+    """Whether more pages follow on this one."""
+    return isinstance(result, Done) and (result.reset or (result.sync is not None and result.sync.more))

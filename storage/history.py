@@ -30,6 +30,9 @@ HISTORY = {
 }
 """By whether `before` and `after` are given."""
 
+PAGE_MAX_CHARS = 256 * 1024
+"""How much text a page may hold, so that a few bytes that ask for one do not cost 12 MB."""
+
 STANDING = select(channels.c.last_seq, channels.c.changed_seq).where(channels.c.id == CHANNEL_ID)
 
 
@@ -89,7 +92,19 @@ def load_edits(connection: Connection, message_id: MessageId, skip: int, limit: 
 
 
 def load_changes(connection: Connection, channel_id: ChannelId, after: Seq, limit: int) -> Changes:
-    """At most `limit` rows, but never only some of the rows that one `seq` changed."""
+    """At most `limit` rows, but never only some of the rows that one `seq` changed.
+
+    Fewer rows where they hold much text: a page is bounded in characters too.
+    """
+    changes = _load_page(connection, channel_id, after, limit)
+    chars = sum(len(message.content or "") for message in changes.messages)
+    if chars <= PAGE_MAX_CHARS or limit == 1:
+        return changes
+    rows = len(changes.messages) + len(changes.members)
+    return load_changes(connection, channel_id, after, max(1, rows * PAGE_MAX_CHARS // chars))
+
+
+def _load_page(connection: Connection, channel_id: ChannelId, after: Seq, limit: int) -> Changes:
     last_seq, changed_seq = connection.execute(STANDING, {"channel_id": channel_id}).one()
     end = _page_end(connection, channel_id, after, limit)
     to = last_seq if end is None else end

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import aiohttp
 import msgspec
+import pytest
 from msgspec import structs
 
 from actors.ports import Clock
@@ -24,18 +26,18 @@ PATIENCE_S: Final = 10.0
 """Only ever waited for when a promise is broken."""
 
 
-class MovedClock(Clock):
-    """The time of the machine, moved on by tests."""
+class StillClock(Clock):
+    """Time passes when a test says so."""
 
     def __init__(self) -> None:
-        self._real = SystemClock()
+        self._start = SystemClock().now()
         self.moved_s = 0.0
 
     def now(self) -> datetime:
-        return self._real.now() + timedelta(seconds=self.moved_s)
+        return self._start + timedelta(seconds=self.moved_s)
 
     def monotonic(self) -> float:
-        return self._real.monotonic() + self.moved_s
+        return self.moved_s
 
 
 class Answer(msgspec.Struct):
@@ -144,6 +146,10 @@ class Talk:
         """What has come and was not asked for."""
         return self.events[self._next :]
 
+    def rewind(self) -> None:
+        """Hear again what came so far."""
+        self._next = 0
+
     async def pong(self) -> bytes:
         """What the next pong holds."""
         while not self.pongs:
@@ -189,7 +195,7 @@ def upgrade_request(token: str | None = None, codec: Codec | None = JSON, **head
 class Place:
     """A running server and the ways to it."""
 
-    def __init__(self, server: Server, nobody: Api, clock: MovedClock) -> None:
+    def __init__(self, server: Server, nobody: Api, clock: StillClock) -> None:
         self.server = server
         self.context = server.context
         self.registry = server.registry
@@ -201,15 +207,27 @@ class Place:
     async def person(self, name: str) -> Api:
         return await self.nobody.newcomer(name)
 
-    async def wire(self) -> Wire:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
+    async def wire(self, received_bytes: int | None = None) -> Wire:
+        """A connection; `received_bytes` bounds what waits to be read in the client's kernel."""
+        end = socket.socket()
+        if received_bytes is not None:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes)
+        end.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(end, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=end, limit=1 << 24)
         wire = Wire(reader, writer)
         self._open.append(wire)
         return wire
 
-    async def upgraded(self, token: str | None = None, codec: Codec = JSON, **headers: str | None) -> Talk:
+    async def upgraded(
+        self,
+        token: str | None = None,
+        codec: Codec = JSON,
+        received_bytes: int | None = None,
+        **headers: str | None,
+    ) -> Talk:
         """A socket whose upgrade was answered."""
-        wire = await self.wire()
+        wire = await self.wire(received_bytes)
         wire.write(upgrade_request(token, codec, **headers))
         answer = await wire.response()
         assert answer.status == 101, answer
@@ -268,8 +286,16 @@ class Place:
 @contextlib.asynccontextmanager
 async def place(settings: Settings, **changes: Any) -> AsyncIterator[Place]:
     """A real server on a free port of this machine."""
-    clock = MovedClock()
-    async with running(structs.replace(settings, **changes), clock) as server:
+    clock = StillClock()
+    with pytest.MonkeyPatch.context() as still:
+        still.setattr("server.socket_registry.TICK_S", 3600.0)
+        async with _running(structs.replace(settings, **changes), clock) as home:
+            yield home
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings, clock: StillClock) -> AsyncIterator[Place]:
+    async with running(settings, clock) as server:
         base = f"http://127.0.0.1:{server.urls[0].rpartition(':')[2]}"
         async with aiohttp.ClientSession(base, timeout=DEADLINE) as session:
             home = Place(server, Api(session), clock)
