@@ -74,7 +74,7 @@ class Feed:
     def serve(self, reader: Reader) -> None:
         """Answer with what changed; a `Resume` is handed over in one turn, so that nothing falls between."""
         if (refusal := self._refusal(reader)) is not None:
-            reader.answer(refusal)
+            self._refuse(reader, refusal)
         elif has_moved_on(reader, self._id):
             reader.answer(Done(channel_id=self._id, seq=self._last_seq))
         elif after_of(reader) > self._last_seq:
@@ -88,6 +88,13 @@ class Feed:
 
     def _refusal(self, reader: Reader) -> Refusal | None:
         return may_read(self._pipeline.committed, reader.by)
+
+    def _refuse(self, reader: Reader, refusal: Refusal) -> None:
+        """`ready` comes from the database: it may show a membership that memory has yet to hear of."""
+        if may_read(self._pipeline.decided, reader.by) is None:
+            self._waiting.append(Waiting(reader, self._pipeline.decided.last_seq))
+        else:
+            reader.answer(refusal)
 
     def _answer(self, ask: Ask, changes: Changes) -> None:
         ask.answer(Done(channel_id=self._id, seq=changes.to, sync=self._page(after_of(ask), changes)))
@@ -171,12 +178,14 @@ class Feed:
             self._waiting.popleft()
 
     def _retry(self, waiting: Waiting) -> None:
-        if waiting.until > self._last_seq:
-            self._wait(waiting)
-        elif waiting.changes is not None:
+        if self._last_seq < waiting.until <= self._pipeline.decided.last_seq:
+            self._waiting.append(waiting)
+        elif waiting.changes is None:
+            self.serve(waiting.reader)
+        elif waiting.until <= self._last_seq:
             self._use(waiting.reader, waiting.changes)
         else:
-            self.serve(waiting.reader)
+            self._wait(waiting)
 
     def give_up(self) -> list[Reader]:
         """Nobody waits any more: those who did."""

@@ -289,6 +289,8 @@ class Device:
                 self._acknowledged(send, event)
             case Send() as send, ErrorEvent():
                 self._refused(send, event)
+            case commands.Read() as read, ErrorEvent() if event.retryable:
+                self._later(lambda: self.ask(read))
             case Sync(), ErrorEvent() if event.retryable and pending.replica is not None:
                 self._later(lambda: self._sync_again(pending.replica))
 
