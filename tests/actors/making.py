@@ -37,25 +37,25 @@ def state(
 ) -> ChannelState:
     """Ann owns it, Bob is a member, unless `roles` says otherwise; a direct one is theirs."""
     is_direct = kind == "direct"
-    if roles is None:
-        roles = {ANN.id: "member" if is_direct else "owner", BOB.id: "member"}
+    usual: dict[UserId, Role] = {ANN.id: "member" if is_direct else "owner", BOB.id: "member"}
+    present = usual if roles is None else roles
     values: dict[str, Any] = {
         "id": CHANNEL,
         "kind": kind,
         "name": None if is_direct else "one",
         "description": None,
         "conversation_id": "direct:1:2" if is_direct else None,
-        "owner_id": next((user_id for user_id, role in roles.items() if role == "owner"), None),
+        "owner_id": next((user_id for user_id, role in present.items() if role == "owner"), None),
         "is_private": False,
         "is_archived": False,
-        "member_count": len(roles),
+        "member_count": len(present),
         "last_seq": Seq(last_seq),
         "created_at": NOW,
         "updated_at": NOW,
     }
     rows = {
         user_id: MemberRow(user_id, role, NOW, Seq(0) if is_direct else UNSET)
-        for user_id, role in roles.items()
+        for user_id, role in present.items()
     }
     info = ChannelInfo(**(values | fields))
     join_code = invites[0].join_code if invites else None
