@@ -79,12 +79,18 @@ class Feed:
             reader.answer(Done(channel_id=self._id, seq=self._last_seq))
         elif after_of(reader) > self._last_seq:
             self._wait(Waiting(reader, after_of(reader)))
-        elif (changes := self._recent.since(after_of(reader), self._pipeline.committed.info)) is None:
+        elif (changes := self._recall(reader)) is None:
             self._read(reader)
         elif isinstance(reader, Resume):
             self._hand_over(reader, changes)
         else:
             self._answer(reader, changes)
+
+    def _recall(self, reader: Reader) -> Changes | None:
+        """What memory knows; None when it does not reach back far enough, or is more than a page."""
+        changes = self._recent.since(after_of(reader), self._pipeline.committed.info)
+        is_page = changes is not None and len(changes.messages) + len(changes.members) <= page_rows(reader)
+        return changes if is_page else None
 
     def _refusal(self, reader: Reader) -> Refusal | None:
         return may_read(self._pipeline.committed, reader.by)
@@ -122,9 +128,7 @@ class Feed:
     # From the database.
 
     def _read(self, reader: Reader) -> None:
-        limit = PAGE_MAX_ROWS
-        if isinstance(reader, Ask) and isinstance(reader.command, ReadChanges):
-            limit = min(limit, reader.command.limit)
+        limit = page_rows(reader)
         self._database.start(
             reader,
             lambda: self._store.changes(self._id, after_of(reader), limit),
@@ -199,6 +203,13 @@ def after_of(reader: Reader) -> Seq:
     if isinstance(reader, Ask):
         return reader.command.after if isinstance(reader.command, ReadChanges) else Seq(0)
     return reader.after
+
+
+def page_rows(reader: Reader) -> int:
+    """How many rows its page may hold."""
+    if isinstance(reader, Ask) and isinstance(reader.command, ReadChanges):
+        return min(PAGE_MAX_ROWS, reader.command.limit)
+    return PAGE_MAX_ROWS
 
 
 def has_moved_on(reader: Reader, channel_id: ChannelId) -> bool:
