@@ -29,6 +29,7 @@ from server.terminal.screen import Screen
 from server.terminal.slash import HELP, Order, Say, Unknown, read_line
 from server.terminal.state import ClientState
 from server.terminal.text import channel_name, lines_of, plain, user_name
+from server.terminal.view import ChannelView
 
 HISTORY: Final = 20
 HISTORY_MAX: Final = 200
@@ -249,9 +250,20 @@ class Chat:
     async def _open(self, channel_id: ChannelId, name: str) -> None:
         self.channel_id, self._recipient_id = channel_id, None
         self._screen.show(f"-- you talk in {name}" if name[0] == "#" else f"-- you talk to {name}")
-        await self._command(History(channel_id=channel_id, limit=HISTORY))
-        if (channel := self.state.channels.get(channel_id)) is not None:
+        channel = await self._known(channel_id)
+        # What is posted after the cursor comes by itself, and is not to be shown twice.
+        before = None if channel is None else Seq(channel.cursor + 1)
+        await self._command(History(channel_id=channel_id, before=before, limit=HISTORY))
+        if channel is not None:
             await self._command(Read(channel_id=channel_id, seq=channel.cursor))
+
+    async def _known(self, channel_id: ChannelId) -> ChannelView | None:
+        """The channel once the socket has told of it, which it does a moment after we have joined."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHOW_WITHIN_S):
+                while channel_id not in self.state.channels and self.connected.is_set():
+                    await self.next_move()
+        return self.state.channels.get(channel_id)
 
     async def _command(self, command: AnyCommand) -> None:
         """One that is not repeated when the connection is lost: people see that nothing came of it."""
