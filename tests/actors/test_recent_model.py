@@ -18,7 +18,7 @@ MAX_CHARS = 30
 
 
 class Put(Struct, frozen=True):
-    """One change: of message `key`, of member `-key`, or of the channel; a new message where there is none."""
+    """One change: of message `key`, of member `-key`, or of the channel."""
 
     key: int
     chars: int
