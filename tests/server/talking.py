@@ -296,8 +296,12 @@ async def place(settings: Settings, **changes: Any) -> AsyncIterator[Place]:
 @contextlib.asynccontextmanager
 async def _running(settings: Settings, clock: StillClock) -> AsyncIterator[Place]:
     async with running(settings, clock) as server:
-        base = f"http://127.0.0.1:{server.urls[0].rpartition(':')[2]}"
-        async with aiohttp.ClientSession(base, timeout=DEADLINE) as session:
+        scheme, _, address = server.urls[0].partition("://")
+        # Certificates are made by tests: nobody vouches for them.
+        connector = aiohttp.TCPConnector(ssl=scheme == "http")
+        async with aiohttp.ClientSession(
+            f"{scheme}://{address}", connector=connector, timeout=DEADLINE
+        ) as session:
             home = Place(server, Api(session), clock)
             try:
                 yield home
