@@ -210,7 +210,7 @@ def test_an_owner_hands_over_before_leaving_others_behind() -> None:
 
 
 def test_the_last_member_closes_the_channel_by_leaving() -> None:
-    alone = state(roles={ANN.id: "owner"})
+    alone = state(roles={ANN.id: "owner"}, invites=(invite("x"),))
     assert decide(alone, by(ANN), LeaveChannel()) == [
         MemberLeft(at=LATER, seq=Seq(2), user=ANN, joined_at=NOW),
         ChannelClosed(at=LATER, seq=Seq(3)),
