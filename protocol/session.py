@@ -18,6 +18,8 @@ from protocol.frames import BINARY, CLOSE, NO_STATUS, PING, PONG, TEXT, FramePar
 MISSED_BEATS_MAX: Final = 2
 IDLE_FRAMES_MAX: Final = 1000
 """How many frames that bear no command may come between two heartbeats: they cost no token."""
+PASSED_OVER_MAX_BYTES: Final = 128 * 1024
+"""How much a client may still say after the server has closed, before its own close."""
 NORMAL: Final = 1000
 MALFORMED: Final = 4400
 UNAUTHENTICATED: Final = 4401
@@ -57,7 +59,16 @@ class Session:
     until then they are held, in order, by whoever runs this.
     """
 
-    __slots__ = ("_idle_frames", "_parser", "_ping", "_unanswered", "codec", "is_greeted", "is_open")
+    __slots__ = (
+        "_idle_frames",
+        "_parser",
+        "_passed_over",
+        "_ping",
+        "_unanswered",
+        "codec",
+        "is_greeted",
+        "is_open",
+    )
 
     def __init__(self, codec: Codec, max_frame_bytes: int, *, is_greeted: bool) -> None:
         self.codec = codec
@@ -65,6 +76,7 @@ class Session:
         self.is_open = False
         self._parser = FrameParser(max_frame_bytes, masked=True)
         self._idle_frames = 0
+        self._passed_over = 0
         self._ping: bytes | None = None
         self._unanswered = 0
 
@@ -90,6 +102,16 @@ class Session:
                 return heard
         self._end_of_data(heard)
         return heard
+
+    def is_farewell(self, data: bytes) -> bool:
+        """Whether the client closes in these bytes. To be asked once the server has closed.
+
+        All else is passed over; a client that does not come to its close soon is not listened to any more.
+        """
+        self._passed_over += len(data)
+        if self._passed_over > PASSED_OVER_MAX_BYTES:
+            return False
+        return any(opcode == CLOSE for opcode, _ in self._parser.feed(data))
 
     def beat(self) -> Say | End:
         """A heartbeat is due: ask whether the client is there, or give up on one that has not answered."""

@@ -370,7 +370,7 @@ class Socket(asyncio.Protocol):
 
     def _hear_farewell(self, data: bytes) -> None:
         """We have closed: all that is left to hear is the client's own close."""
-        if any(isinstance(heard, Farewell) for heard in self._session.receive(data)):
+        if self._session.is_farewell(data):
             self._hang_up()
 
     def _hang_up(self) -> None:

@@ -135,6 +135,21 @@ def test_a_close_with_a_bad_code_is_a_violation() -> None:
     assert end.code == 1002
 
 
+def test_once_the_server_has_closed_only_the_clients_close_is_heard() -> None:
+    talk = session()
+    talk.receive(frame(b"{"))
+    assert not talk.is_farewell(frame({"type": "ping"}) + frame(b"{") + frame(b"", opcode=PING))
+    close = frame(close_payload(1000), opcode=CLOSE)
+    assert not talk.is_farewell(close[:3])
+    assert talk.is_farewell(close[3:])
+
+
+def test_who_goes_on_and_on_after_the_close_is_not_listened_to() -> None:
+    talk = session()
+    assert not talk.is_farewell(frame(b"x" * 900) * 200)
+    assert not talk.is_farewell(frame(b"", opcode=CLOSE))
+
+
 # Pings.
 
 
