@@ -272,11 +272,12 @@ class OpenChannel:
             is_post = decided.ask.command.__class__ is PostMessage
             self._answer(decided, batch.after, next(posted) if is_post and decided.facts else None)
         self._announce(batch, shown)
-        self.feed.retry_waiting()
         if batch.after.is_closed:
             self.abandon(NOT_FOUND)
             self._around.fanout.close(self._id)
             self._cell.end()
+        else:
+            self.feed.retry_waiting()
 
     def _answer(self, decided: Decided, state: ChannelState, posted: Message | None) -> None:
         if posted is None:

@@ -1,0 +1,92 @@
+"""Snapshot + events = fresh snapshot, for every kind of event."""
+
+from typing import Any, get_args
+
+import pytest
+from msgspec import structs
+
+from actors.channel_commands import (
+    ChangeChannel,
+    DeleteMessage,
+    EditMessage,
+    JoinChannel,
+    LeaveChannel,
+    PostMessage,
+    ReactTo,
+    RemoveMember,
+    SetPrivacy,
+    SetRole,
+)
+from protocol import commands
+from protocol.events import Sequenced, SequencedEvent, SyncPage
+from protocol.ids import ChannelId, MessageId, Seq
+from protocol.resources import PublicProfile
+from tests.actors.scene import Listener, Scene, scene
+from tests.simulation.replica import Replica
+
+ONE = MessageId(1)
+PLUS, MINUS = (
+    ReactTo(message_id=ONE, reaction_id=1, code="+1", image_url=None, added=added) for added in (True, False)
+)
+
+
+def changes(people: list[PublicProfile]) -> dict[str, list[tuple[int, Any]]]:
+    """By event: who does what, after a message of Ann's in a channel of Ann, Bob and Cid."""
+    _, bob, cid, _ = people
+    return {
+        "NewMessage": [(0, PostMessage(content="new", nonce="n", parent_id=ONE))],
+        "MessageUpdate": [(0, EditMessage(message_id=ONE, content="edited"))],
+        "MessageDelete": [(1, PLUS), (0, DeleteMessage(message_id=ONE))],
+        "ReactionUpdate": [(0, PLUS), (1, PLUS), (0, MINUS), (2, PLUS)],
+        "MemberJoined": [(3, JoinChannel())],
+        "MemberLeft": [(0, RemoveMember(member=cid)), (1, LeaveChannel())],
+        "RoleUpdated": [(0, SetRole(member=cid, role="admin")), (0, SetRole(member=bob, role="owner"))],
+        "ChannelUpdate": [
+            (0, ChangeChannel(name="two", description="about")),
+            (0, ChangeChannel(is_archived=True)),
+        ],
+        "PrivacyUpdated": [(0, SetPrivacy(is_private=True, join_code="c"))],
+    }
+
+
+async def snapshot(on: Scene, listener: Listener, channel_id: ChannelId) -> Replica:
+    """The channel as somebody sees it who has just come."""
+    heard = await on.say(listener, commands.Sync(id="s", channel_id=channel_id, from_=0))
+    replica = Replica(channel_id, Seq(0))
+    for page in heard:
+        assert isinstance(page, SyncPage)
+        replica.take_page(structs.replace(page, reply_to="s"))
+    return replica
+
+
+def kinds() -> list[str]:
+    return [kind.__name__ for kind in get_args(SequencedEvent)]
+
+
+@pytest.mark.parametrize("kind", kinds())
+async def test_snapshot_and_events_are_a_fresh_snapshot(kind: str) -> None:
+    async with scene() as on:
+        people = [on.user(name) for name in ("ann", "bob", "cid", "dot")]
+        ann, bob, cid, _ = people
+        on.store.add_reaction("+1")
+        channel_id = on.store.add_channel(ann.id, "one", [bob.id, cid.id])
+        await on.ask(ann, channel_id, PostMessage(content="first", nonce="1"))
+        listener = await on.attach(ann)
+        stayed = await snapshot(on, listener, channel_id)
+        stayed.resume_at(stayed.applied)
+        cursor = stayed.applied
+        listener.take()
+        for number, command in changes(people)[kind]:
+            await on.ask(people[number], channel_id, command)
+        await on.settle()
+        events = [event for event in listener.take() if isinstance(event, Sequenced)]
+        assert kind in {type(event).__name__ for event in events}
+        for event in events:
+            stayed.take_event(event)
+        fresh = await snapshot(on, await on.attach(ann, 2), channel_id)
+        assert stayed.picture() == fresh.picture()
+        assert stayed.applied == fresh.applied
+
+        away = await on.attach(ann, 3, cursors={channel_id: cursor})
+        (page,) = away.only(SyncPage)
+        assert (page.from_, page.to) == (cursor, fresh.applied)
