@@ -314,11 +314,11 @@ class Socket(asyncio.Protocol):
     async def drained(self) -> bool:
         """Wait until the reader has taken most of what was written; False when the connection is gone."""
         self.flush()
-        if self._is_congested and self._drained is None:
+        if self._is_closing or not self._is_congested:
+            return not self._is_closing
+        if self._drained is None:
             self._drained = asyncio.get_running_loop().create_future()
-        if self._drained is not None:
-            return await asyncio.shield(self._drained)
-        return not self._is_closing
+        return await asyncio.shield(self._drained)
 
     def _wake_drained(self, *, keeps_up: bool) -> None:
         drained, self._drained = self._drained, None
