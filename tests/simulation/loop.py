@@ -8,6 +8,7 @@ stands still while anything is ready, and then jumps to the next timer. There ar
 import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from math import ceil
 from random import Random
@@ -108,8 +109,10 @@ def run(
     loop = SimulationLoop(random, first_come=first_come, grid_s=grid_s)
     try:
         result = loop.run_until_complete(work())
-        _cancel_all(loop)
     finally:
+        # What a broken run raises is the news, not what its leftovers have to say.
+        with suppress(Exception):
+            _cancel_all(loop)
         loop.close()
     loop.check()
     return result
