@@ -10,13 +10,13 @@ import secrets
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from protocol.errors import Code, Refusal, Refused
-from protocol.handshake import UpgradeRefused, check_upgrade
+from protocol.handshake import UpgradeAccepted, UpgradeRefused, check_upgrade
 from server.auth import Authenticator, Caller
 from server.calls import bearer_token
 from server.middleware import ANSWER_HEADERS
@@ -24,6 +24,7 @@ from server.problems import problem_response
 from server.socket import Edge, Socket
 
 FULL: Final = Refusal(Code.OVERLOADED, "The server has no room for another socket.", retry_after_ms=5000)
+AMBIGUOUS: Final = UpgradeRefused(400, "Ask in HTTP/1.1 for an upgrade to `websocket`, and to nothing else.")
 REFUSALS: Final = {400: Code.MALFORMED, 403: Code.FORBIDDEN, 405: Code.UNSUPPORTED, 426: Code.UNSUPPORTED}
 
 
@@ -38,6 +39,8 @@ class Upgrade:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Open a socket, or say why not. Raises `Refused`."""
         answer = check_upgrade(request.method, request.headers, self._allowed_origins)
+        if isinstance(answer, UpgradeAccepted) and not is_upgrade_to_aiohttp(request):
+            answer = AMBIGUOUS
         if isinstance(answer, UpgradeRefused):
             return refuse(request, answer)
         self._check_room()
@@ -66,6 +69,12 @@ class Upgrade:
         if isinstance(caller, Refusal):
             raise Refused(caller)
         return caller
+
+
+def is_upgrade_to_aiohttp(request: web.Request) -> bool:
+    """Whether its parser has stopped behind this request: otherwise it took frames for the next request."""
+    offers = [offer.lower() for offer in request.headers.getall("Upgrade")]
+    return offers == ["websocket"] and request.version >= HttpVersion11
 
 
 def refuse(request: web.Request, answer: UpgradeRefused) -> web.Response:

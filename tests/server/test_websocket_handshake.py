@@ -271,6 +271,10 @@ NOT_UPGRADES = [
     (upgrade_request(Origin="https://evil.example"), (403, "forbidden")),
     (upgrade_request(Origin="null"), (403, "forbidden")),
     (upgrade_request(Upgrade=None), (426, "unsupported")),
+    (upgrade_request(Upgrade="websocket, other"), (400, "malformed")),
+    (upgrade_request(Upgrade="other, websocket"), (400, "malformed")),
+    (upgrade_request(Upgrade="h2c\r\nUpgrade: websocket"), (400, "malformed")),
+    (upgrade_request().replace(b"HTTP/1.1", b"HTTP/1.0"), (400, "malformed")),
     (upgrade_request(Sec_WebSocket_Version="8"), (426, "unsupported")),
     (upgrade_request(Sec_WebSocket_Key="short"), (400, "malformed")),
     (upgrade_request(Content_Length="5") + b"hello", (400, "malformed")),
@@ -305,6 +309,17 @@ async def test_a_request_behind_an_accepted_upgrade_is_no_request(home: Place) -
     wire.write(upgrade_request() + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await wire.response()).status == 101
     assert await Talk(wire, JSON).ended() == 1002
+
+
+async def test_an_upgrade_behind_another_request_is_answered_after_it(home: Place) -> None:
+    alice = await home.person("alice")
+    wire = await home.wire()
+    talk = Talk(wire, JSON)
+    upgrade = upgrade_request(Connection="keep-alive, Upgrade", Upgrade="WebSocket")
+    wire.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + upgrade)
+    talk.say({"type": "hello", "token": alice.token}, {"type": "ping"})
+    assert [(await wire.response()).status for _ in range(2)] == [200, 101]
+    assert [(await talk.next())["type"] for _ in range(2)] == ["ready", "pong"]
 
 
 # Room.
