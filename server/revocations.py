@@ -33,6 +33,7 @@ class Revocations:
         while True:
             try:
                 await self.poll()
+                await self._sessions.flush_uses()
             except Unavailable as error:
                 LOG.warning("revocations cannot be read: %s", error)
             except Exception:
@@ -45,7 +46,6 @@ class Revocations:
 
         It looks twice: a socket whose token was checked just before may appear just after the first look.
         """
-        await self._sessions.flush_uses()
         counted = await self._state.revocations()
         if counted == self._seen and self._is_settled:
             return

@@ -119,3 +119,19 @@ async def test_the_watch_goes_on_whatever_goes_wrong(
         await asyncio.wait_for(survived.wait(), 10)
     running.cancel()
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+
+
+async def test_revocations_are_seen_while_nothing_can_be_written(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await home.person("alice")
+    talk = await home.live(alice)
+    await end_elsewhere(home, alice)
+
+    async def full_disk() -> None:
+        raise Unavailable("the disk is full")
+
+    monkeypatch.setattr(home.context.sessions, "flush_uses", full_disk)
+    running = asyncio.ensure_future(watch(home).run())
+    assert await talk.ended() == 4401
+    running.cancel()
