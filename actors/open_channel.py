@@ -182,6 +182,10 @@ class OpenChannel:
         if refusal is not None:
             ask.answer(refusal)
 
+    def _refuse(self, ask: Ask, refusal: Refusal) -> None:
+        if (final := self._pipeline.refuse(ask, refusal)) is not None:
+            ask.answer(final)
+
     def _show_typing(self, ask: Ask) -> None:
         refusal = may_read(self._pipeline.committed, ask.by)
         user_id, now_s = ask.by.user_id, self._around.clock.monotonic()
@@ -195,9 +199,8 @@ class OpenChannel:
 
     def _fetch(self, ask: Ask, message_id: MessageId) -> None:
         """Wait for a message that is not in memory; nobody changes it meanwhile, for they wait as well."""
-        refusal = may_read(self._pipeline.decided, ask.by)
-        if refusal is not None:
-            ask.answer(refusal)
+        if (refusal := may_read(self._pipeline.decided, ask.by)) is not None:
+            self._refuse(ask, refusal)
         elif message_id in self._fetching:
             self._fetching[message_id].append(ask)
         else:

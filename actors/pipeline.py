@@ -71,11 +71,16 @@ class Pipeline:
     def is_empty(self) -> bool:
         return not self._in_flight and not self._open
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether nothing is left of what was done."""
+        return self.is_empty and not (self.depth or self.drafts or self._on_its_way or self._unanswered)
+
     def decide(self, ask: Ask, now: datetime, message: Message | None = None) -> Refusal | None:
         """Decide a command; None when it will be answered by a commit."""
         decision = self._decision(ask, now, message)
         if isinstance(decision, Refusal):
-            return self._refuse(ask, decision)
+            return self.refuse(ask, decision)
         for fact in decision:
             self.decided = apply(self.decided, fact)
             if isinstance(fact, ABOUT_MESSAGE):
@@ -87,7 +92,8 @@ class Pipeline:
         self.depth += 1
         return None
 
-    def _refuse(self, ask: Ask, refusal: Refusal) -> Refusal | None:
+    def refuse(self, ask: Ask, refusal: Refusal) -> Refusal | None:
+        """The refusal, if it rests on what is committed; None when it has to wait for what is not."""
         if self.decided is self.committed:
             return refusal
         self._open.append(Decided(ask, [], refusal=refusal))
