@@ -7,13 +7,13 @@ and demands one answer to every command. What breaks a promise raises `BrokenPro
 import asyncio
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from msgspec import UNSET, Struct, structs
 
 from protocol import commands
 from protocol.codec import JSON, MSGPACK
 from protocol.commands import AnyCommand, Cursor, Hello, Send, Sync
+from protocol.errors import Code
 from protocol.events import (
     Ack,
     AnyEvent,
@@ -32,24 +32,37 @@ from protocol.events import (
 )
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import PublicProfile
-from tests.simulation.oracle import BrokenPromiseError
+from tests.simulation.oracle import BrokenPromiseError, Oracle
 from tests.simulation.replica import Replica
+from tests.simulation.swarm import Odds
 from tests.simulation.wire import Wire
 
 Open = Callable[[Wire, str | None], bool]
 """Hands a wire to a process, with the token of the header if there is one; False when none is up."""
 
 
+CHANGES = (
+    commands.Send,
+    commands.EditCommand,
+    commands.Delete,
+    commands.React,
+    commands.Join,
+    commands.Leave,
+)
+NOT_IN_IT = (Code.FORBIDDEN, Code.NOT_FOUND)
+
+
 class Pending(Struct):
-    """A command that is to be answered. `replica` is what a `sync` is for."""
+    """A command that is to be answered, where its channel stood then, and what a `sync` is for."""
 
     command: AnyCommand
     replica: Replica | None = None
+    asked_at: Seq = Seq(0)
 
 
 class Device:
     def __init__(
-        self, profile: PublicProfile, random: Random, latency_s: float, judge: Any, open_wire: Open
+        self, profile: PublicProfile, random: Random, odds: Odds, oracle: Oracle, open_wire: Open
     ) -> None:
         self.profile = profile
         self.replicas: dict[ChannelId, Replica] = {}
@@ -67,8 +80,8 @@ class Device:
         self._pending: dict[str, Pending] = {}
         self._requests = 0
         self._random = random
-        self._latency_s = latency_s
-        self._judge = judge
+        self._odds = odds
+        self._oracle = oracle
         self._open = open_wire
 
     @property
@@ -79,7 +92,8 @@ class Device:
     def is_at_rest(self) -> bool:
         """Nothing is on its way: connected, told everything, answered everything."""
         is_complete = all(replica.is_at_rest for replica in self.replicas.values())
-        return self.is_ready and is_complete and not self._pending and not self.outbox
+        is_quiet = self.wire is not None and self.wire.is_quiet
+        return self.is_ready and is_quiet and is_complete and not self._pending and not self.outbox
 
     @property
     def state(self) -> str:
@@ -97,7 +111,7 @@ class Device:
         wire = Wire(
             self._random,
             codec,
-            self._latency_s,
+            self._odds.latency_s,
             watch=self._watch,
             hear=lambda event: self._hear(wire, event),
             lost=lambda code: self._lost(wire),
@@ -114,10 +128,24 @@ class Device:
     def _watch(self, event: AnyEvent) -> None:
         """The server writes this: what is wrong with it must not be taken for an error of the socket's."""
         try:
-            self._judge(self.user_id, event)
+            self._oracle.judge(self.user_id, event)
+            if isinstance(event, ErrorEvent) and event.reply_to is not UNSET:
+                self._judge_refusal(event, self._pending.get(event.reply_to))
         except Exception as error:
             context = {"message": "wrong words", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
+
+    def _judge_refusal(self, error: ErrorEvent, pending: Pending | None) -> None:
+        """A refusal rests on what is committed, and in fair weather nobody has to try a change again."""
+        if pending is None:
+            return
+        command = pending.command
+        if self._odds.is_fair and error.retryable and isinstance(command, CHANGES):
+            raise BrokenPromiseError(f"{command} is refused for no reason: {error.message}")
+        if isinstance(command, Send) and command.channel_id is not None and error.code in NOT_IN_IT:
+            truth = self._oracle.channels.get(ChannelId(command.channel_id))
+            if truth is not None and not truth.was_outside_since(self.user_id, pending.asked_at):
+                raise BrokenPromiseError(f"{command} is refused before its author is out: {error.message}")
 
     def _hello(self, token: str) -> Hello:
         cursors = [Cursor(channel_id, replica.applied) for channel_id, replica in self.replicas.items()]
@@ -151,7 +179,9 @@ class Device:
             return
         self._requests += 1
         request_id = f"r{self._requests}"
-        self._pending[request_id] = Pending(command, replica)
+        truth = self._oracle.channels.get(ChannelId(getattr(command, "channel_id", None) or 0))
+        asked_at = truth.last_seq if truth is not None else Seq(0)
+        self._pending[request_id] = Pending(command, replica, asked_at)
         self.wire.send(structs.replace(command, id=request_id))
 
     def tell(self, command: AnyCommand) -> None:

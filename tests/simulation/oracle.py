@@ -66,6 +66,12 @@ class ChannelTruth:
         start = max(seq, min(self.members))
         return any(user_id in self.members[Seq(n)] for n in range(start, self.last_seq + 1))
 
+    def was_outside_since(self, user_id: UserId, seq: Seq) -> bool:
+        """Whether at some moment since it stood at `seq` the user was not in it, or it was closed."""
+        start = max(seq, min(self.members))
+        outside = any(user_id not in self.members[Seq(n)] for n in range(start, self.last_seq + 1))
+        return self.is_closed or outside
+
     def hears(self, user_id: UserId, seq: Seq) -> bool:
         """Whether the change `seq` is for this user: before it or after it they were in."""
         return user_id in self.members.get(seq, ()) or user_id in self.members.get(Seq(seq - 1), ())

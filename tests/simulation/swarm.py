@@ -57,6 +57,17 @@ class Odds(Struct, frozen=True):
     grid_s: float
     slow_answer: float
 
+    @property
+    def is_fair(self) -> bool:
+        """Whether nothing fails: then nobody is ever to try again."""
+        faults = (self.read_fails, self.commit_fails, self.commit_is_unclear, self.bug)
+        return not any(faults) and self.lets_nothing_slip
+
+    @property
+    def lets_nothing_slip(self) -> bool:
+        """Whether all that is committed comes to the attention of the one process that serves."""
+        return not self.commit_lands_late and not self.takeover and not self.crash and not self.deploy
+
 
 class Swarm(Struct, frozen=True):
     people: int
@@ -76,18 +87,24 @@ def draw(random: Random) -> Swarm:
     def chance(most: float, of: float = 0.5) -> float:
         return random.uniform(0, most) if random.random() < of else 0.0
 
+    is_fair = random.random() < 0.15
+
+    def fault(most: float, of: float = 0.5) -> float:
+        drawn = chance(most, of)
+        return 0.0 if is_fair else drawn
+
     odds = Odds(
-        read_fails=chance(0.1),
-        commit_fails=chance(0.15),
-        commit_is_unclear=chance(0.15),
-        commit_lands_late=chance(0.08, 0.3),
+        read_fails=fault(0.1),
+        commit_fails=fault(0.15),
+        commit_is_unclear=fault(0.15),
+        commit_lands_late=fault(0.08, 0.3),
         stall=chance(0.05),
         disconnect=chance(0.08, 0.7),
         slow_reader=chance(0.6),
-        crash=chance(0.01),
-        deploy=chance(0.008, 0.3),
-        takeover=chance(0.015, 0.3),
-        bug=chance(0.004, 0.3),
+        crash=fault(0.01),
+        deploy=fault(0.008, 0.3),
+        takeover=fault(0.015, 0.3),
+        bug=fault(0.004, 0.3),
         first_come=random.choice((0.0, 0.0, 0.5, 0.9)),
         latency_s=random.choice((0.001, 0.004, 0.03)),
         grid_s=random.choice((0.0, 0.002, 0.01, 0.05)),

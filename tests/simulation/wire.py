@@ -154,6 +154,11 @@ class Wire(asyncio.Transport):
     def most_unsent(self) -> int:
         return self._most_unsent
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is under way in either direction."""
+        return not self._outward and not self._inward
+
     # In between.
 
     def _deliver_soon(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
+from actors.channel import Channel
 from actors.fanout import GONE
 from protocol.resources import PublicProfile
 from tests.simulation.ancestry import Ancestry
@@ -75,7 +76,7 @@ class World:
         return self._new_device(profile)
 
     def _new_device(self, profile: PublicProfile) -> Device:
-        return Device(profile, self.random, self.swarm.odds.latency_s, self.oracle.judge, self._accept)
+        return Device(profile, self.random, self.swarm.odds, self.oracle, self._accept)
 
     def _accept(self, wire: Wire, token: str | None) -> bool:
         process = self.current
@@ -97,6 +98,7 @@ class World:
         await self._clear_up()
         await self._come_to_rest(self.devices)
         await self.workload.finish()
+        self._check_unasked()
         await self._agree_on_markers()
         self._check_devices()
         await self._check_newcomers()
@@ -153,6 +155,19 @@ class World:
 
     # The verdict.
 
+    def _check_unasked(self) -> None:
+        """What was committed has come to everybody by itself, and nothing of it is still held."""
+        odds = self.swarm.odds
+        if not odds.lets_nothing_slip:
+            return
+        for device in self.devices:
+            self._check_picture(device, with_markers=odds.is_fair)
+        for channel_id in self.store.tables.channels:
+            actor = self.current.chat.system.actor(("channel", channel_id))
+            opened = actor._open if isinstance(actor, Channel) else None
+            if opened is not None and not (opened.is_idle and opened._pipeline.holds_nothing):
+                raise BrokenPromiseError(f"channel {channel_id} holds on to what is done")
+
     def _check_devices(self) -> None:
         for device in self.devices:
             self._check_picture(device)
@@ -161,7 +176,7 @@ class World:
             if device.most_unsent > bound:
                 raise BrokenPromiseError(f"{device.most_unsent} bytes waited for {device.profile.username}")
 
-    def _check_picture(self, device: Device) -> None:
+    def _check_picture(self, device: Device, *, with_markers: bool = True) -> None:
         expected = {
             row.id: self._truth(row)
             for row in self.store.tables.channels.values()
@@ -174,7 +189,7 @@ class World:
         known = {channel_id: replica.picture() for channel_id, replica in sorted(device.replicas.items())}
         if known != expected:
             raise BrokenPromiseError(f"{device.profile.username} is wrong: {differences(known, expected)}")
-        for channel_id in known:
+        for channel_id in known if with_markers else ():
             self._check_markers(device, self.store.tables.channels[channel_id])
 
     def _truth(self, row: ChannelRow) -> dict[str, Any]:
