@@ -1,10 +1,9 @@
 """A chat over the in-memory store, sockets that write down what they hear, and a clock that stands still."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +16,7 @@ from protocol import commands
 from protocol.codec import JSON, Codec
 from protocol.events import AnyEvent, Limits
 from protocol.frames import FrameParser
-from protocol.ids import ChannelId, Seq, SessionId, UserId
+from protocol.ids import ChannelId, Seq, SessionId
 from protocol.rates import Rate
 from protocol.resources import PublicProfile
 from tests.simulation.memory_store import MemoryStore, Weather
@@ -166,7 +165,3 @@ async def scene(
 
 def limited(per_s: float, burst: int, connections: int = 3) -> UserLimits:
     return msgspec.structs.replace(LIMITS, commands=Rate(per_s, burst), connections=connections)
-
-
-Factory = Callable[[UserId], PublicProfile]
-__all__ = ["EPOCH", "LIMITS", "START", "Listener", "Scene", "StillClock", "limited", "partial", "scene"]

@@ -63,8 +63,6 @@ async def test_a_commit_of_unknown_outcome_is_told_to_everybody_in_the_end() -> 
         ann, bob, channel_id = await two(on)
         listener = await on.attach(bob)
         trouble.fails_after.add("commit")
-        trouble.fails_before.add("load_channel")
-        trouble.fails_before.discard("load_channel")
         assert await outcome(on, ann, channel_id, post("text", "n")) == Code.UNAVAILABLE
         trouble.fails_after.clear()
         await on.settle()

@@ -20,7 +20,6 @@ from actors.channel_commands import (
 from actors.chat import Chat
 from protocol import commands
 from protocol.errors import Code, Refused
-from protocol.events import AnyEvent
 from protocol.ids import ChannelId
 from protocol.resources import Channel, Message, PublicProfile
 from tests.simulation.device import Device
@@ -241,6 +240,3 @@ class Workload:
         self._asks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
-
-
-__all__ = ["REACTIONS", "AnyEvent", "Workload"]
