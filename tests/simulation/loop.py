@@ -81,6 +81,11 @@ class SimulationLoop(asyncio.BaseEventLoop):
             handle._run()
         self.check()
 
+    def forgive(self) -> None:
+        """Forget what went wrong so far."""
+        self.steps = 0
+        self._broken.clear()
+
     def check(self) -> None:
         """Raise the first exception that nobody caught in a callback or task."""
         for context in self._broken:
@@ -110,17 +115,17 @@ def run(
     try:
         result = loop.run_until_complete(work())
     finally:
-        # What a broken run raises is the news, not what its leftovers have to say.
-        with suppress(Exception):
-            _cancel_all(loop)
+        _cancel_all(loop)
         loop.close()
     loop.check()
     return result
 
 
 def _cancel_all(loop: SimulationLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    """Let every task end. What a broken run raises is the news, not what its leftovers have to say."""
+    while tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        with suppress(Exception):
+            loop.forgive()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

@@ -8,10 +8,6 @@ from tests.simulation.seeds import first_broken
 SEEDS = range(1, 251)
 
 
-# Work that is cut short by the failure is never awaited.
-@pytest.mark.filterwarnings(
-    "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_broken_variant_is_caught(variant: str) -> None:
     with VARIANTS[variant]():
