@@ -336,8 +336,9 @@ class Socket(asyncio.Protocol):
     # Ending.
 
     def beat(self) -> None:
-        """A heartbeat is due."""
-        self._do(self._session.beat())
+        """A heartbeat is due. A client that is not being read cannot answer, so it is not asked."""
+        if self._transport is not None and self._transport.is_reading():
+            self._do(self._session.beat())
 
     def close(self, code: int, reason: str) -> None:
         """Say why and close, after what was written before; the client has a few seconds to answer."""

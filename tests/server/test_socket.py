@@ -178,6 +178,18 @@ async def test_the_next_page_waits_until_the_reader_has_taken_the_last(live: Sce
     assert (live.chat.commands, live.transport.reads) == (["a", "b"], True)
 
 
+async def test_who_waits_for_a_page_is_not_taken_for_dead(live: Scene) -> None:
+    live.say(history("a"), history("b"))
+    for _ in range(10):
+        live.socket.beat()
+    live.answer(0, HISTORY)
+    await ticks()
+    assert live.chat.commands == ["a", "b"]
+    for _ in range(3):
+        live.socket.beat()
+    assert live.transport.done == ["eof"]
+
+
 # Falling behind.
 
 

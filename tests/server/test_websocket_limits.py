@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import structs
 
+from actors.user import User
+from actors.user_mail import Act
 from protocol.codec import JSON, MSGPACK, Codec
 from protocol.ids import UserId
 from protocol.rates import Rate
@@ -270,3 +272,25 @@ async def test_pages_are_given_one_at_a_time_to_a_reader_that_does_not_read(home
     unanswered = {str(number) for number in range(12)} | {"last"}
     while unanswered:
         unanswered.discard((await talk.next()).get("reply_to", ""))
+
+
+# Bugs.
+
+
+async def test_a_bug_in_one_users_actor_hurts_nobody_else_and_they_may_come_back(
+    home: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = await home.person("alice"), await home.person("bob")
+    talk, other = await home.live(alice), await home.live(bob)
+
+    def stumble(user: User, act: Act, command: object) -> None:
+        raise LookupError("a bug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(User, "_for_oneself", stumble)
+        answer = await talk.ask(PING)
+        assert (answer["code"], answer["retryable"]) == ("internal", True)
+        assert await talk.ended() == 1012
+    assert await other.is_well()
+    assert await (await home.live(alice)).is_well()
+    assert "a bug" in caplog.text
