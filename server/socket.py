@@ -336,8 +336,8 @@ class Socket(asyncio.Protocol):
     # Ending.
 
     def beat(self) -> None:
-        """A heartbeat is due. A client that is not being read cannot answer, so it is not asked."""
-        if self._transport is not None and self._transport.is_reading():
+        """A heartbeat is due. Who waits for an answer is not being read, and is not asked for one."""
+        if not self.is_live or self._held is None:
             self._do(self._session.beat())
 
     def close(self, code: int, reason: str) -> None:
