@@ -39,6 +39,7 @@ from server.throttles import Throttles
 from server.tokens import AccessTokens
 from server.upgrade import Upgrade
 from storage.accounts import Accounts
+from storage.audit import AuditLog
 from storage.channels import Channels
 from storage.conversations import Conversations
 from storage.engine import Database
@@ -130,6 +131,7 @@ def compose(settings: Settings, clock: Clock, database: Database, epoch: str) ->
         database=database,
         accounts=accounts,
         sessions=sessions,
+        audit=AuditLog(database),
         channels=channels,
         messages=messages,
         conversations=Conversations(database),

@@ -5,6 +5,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from actors.channel_commands import Identity
+from protocol.audit import Action, AuditRecord, Detail, TargetType
 from protocol.errors import Code, Refusal, Refused
 from protocol.ids import UserId
 from server.addresses import client_address
@@ -67,6 +68,26 @@ class Call:
         if isinstance(caller, Refusal):
             raise Refused(caller)
         self._caller = caller
+
+    def record(
+        self, action: Action, target_type: TargetType, target_id: int, detail: Detail | None = None
+    ) -> AuditRecord:
+        """What the caller does, for the transaction that does it to record (`storage.audit.record_act`)."""
+        return AuditRecord(
+            actor_id=self.user_id,
+            action=action,
+            target_type=target_type,
+            target_id=target_id,
+            ip_address=self.origin.address,
+            detail=detail or {},
+        )
+
+    async def audit(
+        self, action: Action, target_type: TargetType, target_id: int, detail: Detail | None = None
+    ) -> None:
+        """Record what the caller has just done, where it was no transaction that could record it."""
+        record = self.record(action, target_type, target_id, detail)
+        await self.context.audit.record(record, self.context.clock.now())
 
     def nonce(self, given: str | None) -> str | None:
         """What makes the request safe to repeat: the body's nonce, or else the header `Idempotency-Key`."""

@@ -12,6 +12,7 @@ from server.readiness import Readiness
 from server.settings import Settings
 from server.throttles import Throttles
 from storage.accounts import Accounts
+from storage.audit import AuditLog
 from storage.channels import Channels
 from storage.conversations import Conversations
 from storage.engine import Database
@@ -30,6 +31,7 @@ class Context(Struct, frozen=True, kw_only=True):
     database: Database
     accounts: Accounts
     sessions: Sessions
+    audit: AuditLog
     channels: Channels
     messages: Messages
     conversations: Conversations
