@@ -14,7 +14,7 @@ serve: $(VENV)/.runtime ## Install, migrate the embedded database and serve on p
 	$(BIN)/parley serve
 
 test: $(VENV)/.dev ## Install what tests need and run everything (ARGS="tests/server -x" for less)
-	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov -n auto --dist worksteal)
 
 check: $(VENV)/.dev ## Lint, formatting, types and layers
 	$(BIN)/ruff check .
