@@ -1,0 +1,114 @@
+"""Who may call what: one line for each route. The suite fails when a route or a line lacks the other.
+
+The callers are, in this order: `user`, whose session, direct message and conversation it is; `other`, who has
+nothing to do with any of it; then a member, an admin and the owner of the private channel it is about; and a
+superuser, who is in no channel. Those who are not let in at all need no line: `test_routes.py` knows them.
+"""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from tests.server.rest.client import PASSWORD, Json
+
+LET_IN: Final = ("user", "other", "member", "admin", "owner", "superuser")
+Answers = tuple[int, int, int, int, int, int]
+
+ALL: Final[Answers] = (200,) * 6
+MADE: Final[Answers] = (201,) * 6
+DONE: Final[Answers] = (204,) * 6
+SUPERUSER: Final[Answers] = (403, 403, 403, 403, 403, 200)
+INSIDE: Final[Answers] = (404, 404, 200, 200, 200, 404)
+MINE: Final[Answers] = (200, 404, 404, 404, 404, 404)
+BETWEEN_TWO: Final[Answers] = (200, 404, 404, 404, 200, 404)
+
+
+class Line(Struct, frozen=True):
+    """What each of LET_IN is answered, and what they send.
+
+    A text in braces in `body` stands for that thing, as it does in a path. `fill` says what placeholders of
+    the path stand for where that is not the thing of the same name. `form` is sent as multipart/form-data.
+    """
+
+    answers: Answers
+    body: Json = None
+    fill: dict[str, Any] = {}
+    form: dict[str, str | bytes] | None = None
+    query: str = ""
+
+
+DIRECT: Final = {"message_id": "{direct_id}"}
+SAID: Final = {"content": "x"}
+
+ANYONE: Final = frozenset(
+    {
+        "GET /",
+        "GET /health",
+        "GET /ready",
+        "GET /db-test",
+        "GET /openapi.json",
+        "GET /asyncapi.json",
+        "GET /docs",
+        "POST /auth/register",
+        "POST /auth/login",
+        "POST /auth/refresh",
+    }
+)
+
+ACCOUNT: Final = {
+    "POST /auth/logout": Line(DONE),
+    "POST /auth/logout-all": Line(DONE),
+    "GET /auth/me": Line(ALL),
+    "PUT /auth/me": Line(ALL, {"bio": "x"}),
+    "PUT /auth/me/password": Line(ALL, {"current_password": PASSWORD, "new_password": PASSWORD}),
+    "GET /auth/sessions": Line(ALL),
+    "DELETE /auth/sessions/{session_id}": Line((204, 404, 404, 404, 404, 404)),
+    "GET /users/me": Line(ALL),
+    "GET /users/": Line(ALL),
+    "GET /users/{user_id}": Line(ALL),
+}
+CHANNEL: Final = {
+    "POST /channels/": Line(MADE, {"name": "{new_name}"}),
+    "GET /channels/": Line(ALL),
+    "GET /channels/me": Line(ALL),
+    "GET /channels/{channel_id}": Line(INSIDE),
+    "PUT /channels/{channel_id}": Line((404, 404, 403, 200, 200, 404), {"description": "x"}),
+    "DELETE /channels/{channel_id}": Line((404, 404, 403, 403, 204, 204)),
+    "PUT /channels/{channel_id}/privacy": Line((404, 404, 403, 403, 200, 404), {"is_private": False}),
+    "GET /channels/{channel_id}/members": Line(INSIDE),
+    "POST /channels/{channel_id}/join": Line(INSIDE),
+    "POST /channels/join": Line(ALL, {"join_code": "{code}"}),
+    "POST /channels/{channel_id}/leave": Line((404, 404, 204, 204, 409, 404)),
+    "DELETE /channels/{channel_id}/members/{user_id}": Line((404, 404, 403, 204, 204, 404)),
+    "GET /channels/{channel_id}/role": Line(INSIDE),
+    "PUT /channels/{channel_id}/roles/{user_id}": Line((404, 404, 403, 403, 200, 404), {"role": "admin"}),
+    "POST /channels/{channel_id}/invite": Line((404, 404, 403, 201, 201, 404), {}),
+    "GET /channels/{channel_id}/invites": Line((404, 404, 403, 200, 200, 404)),
+    "DELETE /channels/{channel_id}/invites/{code}": Line((404, 404, 403, 204, 204, 404)),
+    "GET /channels/{channel_id}/messages": Line(INSIDE),
+    "POST /channels/{channel_id}/messages": Line((404, 404, 201, 201, 201, 404), SAID),
+    "PUT /channels/{channel_id}/messages/{message_id}": Line((404, 404, 403, 403, 200, 404), SAID),
+    "DELETE /channels/{channel_id}/messages/{message_id}": Line((404, 404, 403, 204, 204, 404)),
+    "GET /channels/{channel_id}/messages/{message_id}/replies": Line(INSIDE),
+    "GET /channels/{channel_id}/messages/{message_id}/history": Line(INSIDE),
+    "PUT /channels/{channel_id}/read": Line(INSIDE, {"seq": 1}),
+    "GET /channels/{channel_id}/changes": Line(INSIDE),
+}
+# `user` has written to the channel's owner.
+CONVERSATION: Final = {
+    "GET /messages": Line(ALL),
+    "GET /messages/sent": Line(ALL),
+    "GET /messages/received": Line(ALL),
+    "POST /messages": Line(MADE, {"recipient_id": "{user_id}", "content": "x"}),
+    "GET /messages/unread/count": Line(ALL),
+    "PUT /messages/read-all": Line(ALL),
+    "GET /messages/{message_id}": Line(BETWEEN_TWO, fill=DIRECT),
+    "PUT /messages/{message_id}": Line((200, 404, 404, 404, 403, 404), SAID, fill=DIRECT),
+    "DELETE /messages/{message_id}": Line((204, 404, 404, 404, 403, 404), fill=DIRECT),
+    "PUT /messages/{message_id}/read": Line((403, 404, 404, 404, 200, 404), fill=DIRECT),
+    "GET /auth/conversations": Line(ALL),
+    "GET /auth/conversations/{conversation_id}/messages": Line(BETWEEN_TWO),
+    "POST /auth/conversations/{conversation_id}/messages": Line((201, 404, 404, 404, 201, 404), SAID),
+    "PUT /auth/conversations/{conversation_id}/read": Line(BETWEEN_TWO),
+}
+LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION
