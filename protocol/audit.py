@@ -42,8 +42,30 @@ Detail = dict[str, Any]
 """What else there is to know: JSON, and never a secret or the text of a message."""
 
 
+class Doer(Struct, frozen=True):
+    """Who does something, and from which address; without `user_id`, somebody at the command line."""
+
+    user_id: UserId | None = None
+    address: str | None = None
+
+    def did(
+        self, action: Action, target_type: TargetType, target_id: int, detail: Detail | None = None
+    ) -> "AuditRecord":
+        return AuditRecord(
+            actor_id=self.user_id,
+            action=action,
+            target_type=target_type,
+            target_id=target_id,
+            ip_address=self.address,
+            detail=detail or {},
+        )
+
+
+COMMAND_LINE = Doer()
+
+
 class AuditRecord(Struct, frozen=True, kw_only=True):
-    """An act to be recorded. Without `actor_id` it was done at the command line."""
+    """An act to be recorded."""
 
     actor_id: UserId | None
     action: Action
@@ -54,7 +76,10 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """One line of the audit log. `actor` is the user name that the actor has now."""
+    """One line of the audit log. `actor` is the user name that the actor has now.
+
+    Without `actor_id` it was done at the command line.
+    """
 
     id: int
     actor_id: UserId | None

@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from actors.channel_commands import Identity
-from protocol.audit import Action, AuditRecord, Detail, TargetType
+from protocol.audit import Action, Detail, Doer, TargetType
 from protocol.errors import Code, Refusal, Refused
 from protocol.ids import UserId
 from server.addresses import client_address
@@ -69,24 +69,16 @@ class Call:
             raise Refused(caller)
         self._caller = caller
 
-    def record(
-        self, action: Action, target_type: TargetType, target_id: int, detail: Detail | None = None
-    ) -> AuditRecord:
-        """What the caller does, for the transaction that does it to record (`storage.audit.record_act`)."""
-        return AuditRecord(
-            actor_id=self.user_id,
-            action=action,
-            target_type=target_type,
-            target_id=target_id,
-            ip_address=self.origin.address,
-            detail=detail or {},
-        )
+    @property
+    def doer(self) -> Doer:
+        """The caller, for a transaction that records what it does (`storage.audit.record_act`)."""
+        return Doer(self.user_id, self.origin.address)
 
     async def audit(
         self, action: Action, target_type: TargetType, target_id: int, detail: Detail | None = None
     ) -> None:
         """Record what the caller has just done, where it was no transaction that could record it."""
-        record = self.record(action, target_type, target_id, detail)
+        record = self.doer.did(action, target_type, target_id, detail)
         await self.context.audit.record(record, self.context.clock.now())
 
     def nonce(self, given: str | None) -> str | None:

@@ -46,11 +46,11 @@ class AuditLog:
 
 def record_act(connection: Connection, record: AuditRecord, now: datetime) -> None:
     """To be called in the transaction that does it: either both happen or neither."""
-    record_acts(connection, [record], now)
+    record_acts(connection, [(record, now)])
 
 
-def record_acts(connection: Connection, records: Sequence[AuditRecord], now: datetime) -> None:
-    """Several at once, in their order."""
+def record_acts(connection: Connection, acts: Sequence[tuple[AuditRecord, datetime]]) -> None:
+    """Several at once, in their order, each with its time."""
     rows = [
         {
             "actor_id": record.actor_id,
@@ -59,10 +59,10 @@ def record_acts(connection: Connection, records: Sequence[AuditRecord], now: dat
             "target_id": str(record.target_id),
             "ip_address": record.ip_address,
             "detail": record.detail,
-            "created_at": now,
-            "updated_at": now,
+            "created_at": at,
+            "updated_at": at,
         }
-        for record in records
+        for record, at in acts
     ]
     if rows:
         connection.execute(insert(audit_log), rows)
