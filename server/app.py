@@ -24,7 +24,7 @@ from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
 from server.dispatch import BODY_MAX_BYTES, add_routes
-from server.housekeeping import keep_house
+from server.housekeeping import chores, keep_house
 from server.logins import Logins
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
@@ -183,7 +183,8 @@ def start_timers(context: Context, registry: SocketRegistry) -> None:
     revocations = Revocations(ServerState(context.database), context.sessions, context.chat, context.clock)
     context.chat.system.spawn("sockets", registry.run())
     context.chat.system.spawn("revocations", revocations.run())
-    context.chat.system.spawn("housekeeping", keep_house(context.database))
+    for number, chore in enumerate(chores(context)):
+        context.chat.system.spawn(f"housekeeping-{number}", keep_house(chore))
 
 
 async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge) -> list[str]:

@@ -2,22 +2,42 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+from msgspec import Struct
+
 from protocol.errors import Unavailable
-from storage.engine import Database
+from server.context import Context
 from storage.sweeping import sweep_deleted_channels
 
 LOG: Final = logging.getLogger("server")
-EVERY_S: Final = 60.0
+SOON_S: Final = 60.0
 
 
-async def keep_house(database: Database) -> None:
-    """Tidy up until cancelled; a database that is away is tidied later."""
+class Chore(Struct, frozen=True):
+    """Something to tidy up: at the start, and then every so often. `run` answers how many it tidied."""
+
+    what_is_done: str
+    every_s: float
+    run: Callable[[], Awaitable[int]]
+
+
+def chores(context: Context) -> tuple[Chore, ...]:
+    """All there is to tidy up."""
+    database = context.database
+    return (Chore("deleted channels are gone for good", SOON_S, lambda: sweep_deleted_channels(database)),)
+
+
+async def keep_house(chore: Chore) -> None:
+    """Do it again and again until cancelled; when it fails, it is tried the next time."""
     while True:
         try:
-            if swept := await sweep_deleted_channels(database):
-                LOG.info("deleted channels are gone for good", extra={"channels": swept})
+            if count := await chore.run():
+                LOG.info(chore.what_is_done, extra={"count": count})
         except Unavailable as error:
             LOG.warning("nothing can be tidied up now: %s", error)
-        await asyncio.sleep(EVERY_S)
+        except Exception:
+            # Nobody asked, so nobody else would hear of it.
+            LOG.exception("not so: %s", chore.what_is_done)
+        await asyncio.sleep(chore.every_s)
