@@ -9,6 +9,7 @@ from msgspec import UNSET, structs
 from actors import permissions
 from actors.channel_commands import DeleteMessage, EditMessage, Identity, OnMessage, ReactTo
 from actors.channel_state import ChannelState, Decision, may_read, may_write, next_seq
+from actors.mentions import find_mentions
 from actors.permissions import NO_MESSAGE, NOT_THE_AUTHOR
 from protocol.errors import Code, Refusal
 from protocol.facts import MessageDeleted, MessageEdited, MessagePosted, ReactionChanged
@@ -29,7 +30,13 @@ def decide_edit(
         return DELETED
     if message.content == command.content:
         return []
-    edited = structs.replace(message, content=command.content, edited_at=now, updated_at=now)
+    edited = structs.replace(
+        message,
+        content=command.content,
+        mentions=find_mentions(command.content, state.names) if "@" in command.content else (),
+        edited_at=now,
+        updated_at=now,
+    )
     return [MessageEdited(at=now, seq=next_seq(state), message=edited, previous=message.content)]
 
 
@@ -92,26 +99,28 @@ def may_see(state: ChannelState, by: Identity, message: Message | None) -> Refus
 
 def posted(channel_id: ChannelId, fact: MessagePosted, message_id: MessageId) -> Message:
     """The message that a fact became when the commit gave it an id."""
-    is_direct = fact.recipient_id is not None
-    return Message(
+    at, sender_id = fact.at, fact.sender_id
+    message = Message(
         id=message_id,
         channel_id=channel_id,
         conversation_id=fact.conversation_id,
         seq=fact.seq,
-        sender_id=fact.sender_id,
-        user_id=fact.sender_id,
-        recipient_id=UNSET if fact.recipient_id is None else fact.recipient_id,
+        sender_id=sender_id,
+        user_id=sender_id,
         content=fact.content,
         parent_id=fact.parent_id,
-        is_read=False if is_direct else UNSET,
         mentions=fact.mentions,
         attachments=fact.attachments,
         via=fact.via,
         nonce=UNSET if fact.nonce is None else fact.nonce,
-        stream_id=UNSET if fact.stream_id is None else fact.stream_id,
-        created_at=fact.at,
-        updated_at=fact.at,
+        created_at=at,
+        updated_at=at,
     )
+    if fact.recipient_id is not None:
+        message = structs.replace(message, recipient_id=fact.recipient_id, is_read=False)
+    if fact.stream_id is not None:
+        message = structs.replace(message, stream_id=fact.stream_id)
+    return message
 
 
 def find_reaction(message: Message, command: ReactTo) -> Reaction:

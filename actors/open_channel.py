@@ -139,20 +139,24 @@ class OpenChannel:
 
     def handle(self, ask: Ask) -> None:
         command = ask.command
-        if isinstance(command, READS):
+        if isinstance(command, PostMessage) and self._has_room:
+            self._post(ask, command)
+        elif isinstance(command, READS):
             self.reads.handle(ask)
         elif isinstance(command, ReadChanges):
             self.feed.serve(ask)
         elif isinstance(command, ShowTyping):
             self._show_typing(ask)
-        elif self._pipeline.depth >= IN_FLIGHT_MAX or self._around.journal.is_full:
+        elif not self._has_room:
             ask.answer(OVERLOADED)
-        elif isinstance(command, PostMessage):
-            self._post(ask, command)
         elif isinstance(command, OnMessage):
             self._on_message(ask, command.message_id)
         else:
             self._decide(ask, None)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._pipeline.depth < IN_FLIGHT_MAX and not self._around.journal.is_full
 
     def _post(self, ask: Ask, command: PostMessage) -> None:
         key = nonce_key(ask)

@@ -101,22 +101,21 @@ class Recent:
 
     def _put(self, key: int, seq: Seq, row: Row) -> None:
         rows = self._rows
-        earlier = rows.pop(key, None)
-        if earlier is not None:
-            self._chars -= size(earlier.row)
+        if key in rows:
+            self._chars -= size(rows.pop(key).row)
         rows[key] = Changed(seq, row)
         self._chars += size(row)
         while len(rows) > RECENT_MAX_ROWS or self._chars > RECENT_MAX_CHARS:
-            self._evict()
+            self._evict(rows.popitem(last=False)[1])
 
-    def _evict(self) -> None:
-        _, oldest = self._rows.popitem(last=False)
-        self.floor = max(self.floor, oldest.seq)
-        self._chars -= size(oldest.row)
-        if isinstance(oldest.row, Message) and oldest.row.nonce is not UNSET:
-            self._nonces.pop((oldest.row.sender_id, oldest.row.nonce), None)
+    def _evict(self, oldest: Changed) -> None:
+        # Rows leave in the order of their `seq`.
+        self.floor, row = oldest.seq, oldest.row
+        self._chars -= size(row)
+        if isinstance(row, Message) and row.nonce is not UNSET:
+            self._nonces.pop((row.sender_id, row.nonce), None)
 
 
 def size(row: Row) -> int:
     """Characters that a row keeps in memory, roughly."""
-    return len(row.content or "") if isinstance(row, Message) else 0
+    return len(row.content) if isinstance(row, Message) and row.content else 0
