@@ -47,6 +47,14 @@ class User(Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class UserRole(Struct, frozen=True):
+    """A role that superusers give to users; those of channel members are something else."""
+
+    id: int
+    name: str
+    description: str | None
+
+
 class Attachment(Struct, frozen=True):
     """A file sent with a message. `size` in bytes."""
 

@@ -1,6 +1,6 @@
-"""Users: making, finding, changing and disabling them."""
+"""Users: making, finding and changing them. What superusers do to them is in `administration.py`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -8,8 +8,11 @@ from msgspec import Struct
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from protocol.audit import COMMAND_LINE, Doer
 from protocol.ids import SessionId, UserId
 from protocol.resources import PublicProfile, User
+from storage.administration import LastSuperuser, delete_user, disable_user, enable_user, set_superuser
+from storage.audit import record_act
 from storage.engine import Database
 from storage.server_state import count_revocation
 from storage.session_rows import end_sessions
@@ -18,6 +21,7 @@ from storage.user_rows import (
     EXISTS,
     PROFILE_COLUMNS,
     begins_with,
+    holds,
     is_login,
     load_profile,
     load_user,
@@ -36,10 +40,6 @@ class TakenField(Struct, frozen=True):
     """Another user has this name, address or number."""
 
     field: UniqueField
-
-
-class LastSuperuser(Struct, frozen=True):
-    """Refused: nobody would be left who may manage users."""
 
 
 class Credentials(Struct, frozen=True):
@@ -64,12 +64,15 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, new: NewUser, now: datetime) -> User | TakenField:
+    async def create(self, new: NewUser, now: datetime, by: Doer | None = None) -> User | TakenField:
+        """Made `by` somebody for somebody else, it is recorded."""
         values = {name: getattr(new, name) for name in new.__struct_fields__}
 
         def transaction(connection: Connection) -> User:
             row = insert(users).values(**values, created_at=now, updated_at=now).returning(users.c.id)
             user_id = connection.execute(row).scalar_one()
+            if by is not None:
+                record_act(connection, by.did("user.created", "user", user_id), now)
             return load_users(connection, select(users).where(users.c.id == user_id))[0]
 
         return await self._write_unique(values, None, transaction)
@@ -112,10 +115,10 @@ class Accounts:
         skip: int = 0,
         limit: int = 50,
     ) -> list[User]:
-        """Newest first, those before the cursor `before`."""
+        """Newest first, those before the cursor `before`; `q` is part of a name or of the address."""
         query = select(users).where(EXISTS).order_by(users.c.id.desc()).offset(skip).limit(limit)
         if q is not None:
-            query = query.where(begins_with(q))
+            query = query.where(holds(q))
         if is_active is not None:
             query = query.where(users.c.is_active == is_active)
         if before is not None:
@@ -135,37 +138,28 @@ class Accounts:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [profile_of(row) for row in rows]
 
-    async def disable(self, user_id: UserId, now: datetime) -> User | LastSuperuser | None:
+    async def disable(
+        self, user_id: UserId, now: datetime, by: Doer = COMMAND_LINE
+    ) -> User | LastSuperuser | None:
         """Ends the user's sessions as well. None: no such user."""
+        return await self._database.write(lambda connection: disable_user(connection, user_id, by, now))
 
-        def transaction(connection: Connection) -> User | LastSuperuser | None:
-            if _is_last_superuser(connection, user_id):
-                return LastSuperuser()
-            _set(connection, user_id, now, is_active=False)
-            end_sessions(connection, user_id, now)
-            count_revocation(connection, now)
-            return load_user(connection, user_id)
-
-        return await self._database.write(transaction)
-
-    async def enable(self, user_id: UserId, now: datetime) -> User | None:
-        def transaction(connection: Connection) -> User | None:
-            _set(connection, user_id, now, is_active=True)
-            return load_user(connection, user_id)
-
-        return await self._database.write(transaction)
+    async def enable(self, user_id: UserId, now: datetime, by: Doer = COMMAND_LINE) -> User | None:
+        return await self._database.write(lambda connection: enable_user(connection, user_id, by, now))
 
     async def set_superuser(
-        self, user_id: UserId, now: datetime, *, is_superuser: bool
+        self, user_id: UserId, now: datetime, by: Doer = COMMAND_LINE, *, is_superuser: bool | None
     ) -> User | LastSuperuser | None:
-        def transaction(connection: Connection) -> User | LastSuperuser | None:
-            if not is_superuser and _is_last_superuser(connection, user_id):
-                return LastSuperuser()
-            _set(connection, user_id, now, is_superuser=is_superuser)
-            count_revocation(connection, now)
-            return load_user(connection, user_id)
+        """Promote or demote; with None, whichever of them changes something. None: no such user."""
+        return await self._database.write(
+            lambda c: set_superuser(c, user_id, by, now, is_superuser=is_superuser)
+        )
 
-        return await self._database.write(transaction)
+    async def delete(
+        self, user_id: UserId, now: datetime, by: Doer = COMMAND_LINE
+    ) -> PublicProfile | LastSuperuser | None:
+        """How others see the user from now on, who still has to leave their channels. None: no such user."""
+        return await self._database.write(lambda connection: delete_user(connection, user_id, by, now))
 
     async def set_password(
         self, user_id: UserId, hashed_password: str, now: datetime, *, keep: SessionId | None = None
@@ -203,14 +197,6 @@ def _credentials(connection: Connection, condition: Any) -> Credentials | None:
 
 def _set(connection: Connection, user_id: UserId, now: datetime, **values: Any) -> None:
     connection.execute(update(users).where(users.c.id == user_id, EXISTS).values(**values, updated_at=now))
-
-
-def _is_last_superuser(connection: Connection, user_id: UserId) -> bool:
-    # Locked in order, so that two who demote each other do not both find the other still there.
-    able = users.c.is_superuser & users.c.is_active & EXISTS
-    query = select(users.c.id).where(able).order_by(users.c.id).with_for_update()
-    found: Sequence[int] = connection.execute(query).scalars().all()
-    return list(found) == [user_id]
 
 
 def _taken(connection: Connection, values: dict[str, Any], user_id: UserId | None) -> TakenField | None:

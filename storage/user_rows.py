@@ -77,6 +77,13 @@ def begins_with(prefix: str) -> ColumnElement[bool]:
     return or_(*(func.lower(name).startswith(wanted, autoescape=True) for name in names))
 
 
+def holds(part: str) -> ColumnElement[bool]:
+    """Whether this is part of a user's name, of either kind, or of the e-mail address."""
+    wanted = part.lower()
+    texts: Iterable[ColumnElement[Any]] = (users.c.username, users.c.full_name, users.c.email)
+    return or_(*(func.lower(text).contains(wanted, autoescape=True) for text in texts))
+
+
 def _user(row: Any, names: tuple[str, ...]) -> User:
     return User(
         id=row.id,

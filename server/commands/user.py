@@ -15,7 +15,8 @@ from server.commands.failure import USAGE, Failure
 from server.decoding import in_words
 from server.fields import Email, Username
 from server.passwords import password_refusal
-from storage.accounts import Accounts, LastSuperuser, NewUser, TakenField
+from storage.accounts import Accounts, NewUser, TakenField
+from storage.administration import LastSuperuser
 from storage.engine import Database
 
 EPILOG: Final = """\

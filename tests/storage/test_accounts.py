@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from protocol.ids import UserId
 from protocol.resources import User
-from storage.accounts import Accounts, LastSuperuser, NewUser, TakenField
+from storage.accounts import Accounts, NewUser, TakenField
+from storage.administration import LastSuperuser
 from storage.engine import Database
 from storage.server_state import ServerState
 from storage.sessions import Sessions
