@@ -25,11 +25,12 @@ from protocol.resources import (
 
 
 class Identity(Struct, frozen=True):
-    """Who asks. `session_id` is None for those who need no session: agents and bridges."""
+    """Who asks, and from which address. `session_id` is None for those who need none: agents and bridges."""
 
     profile: PublicProfile
     is_superuser: bool = False
     session_id: SessionId | None = None
+    address: str | None = None
 
     @property
     def user_id(self) -> UserId:
@@ -80,6 +81,12 @@ class JoinChannel(ChannelCommand, frozen=True, kw_only=True):
 
 class LeaveChannel(ChannelCommand, frozen=True, kw_only=True):
     pass
+
+
+class Withdraw(ChannelCommand, frozen=True, kw_only=True):
+    """The asker's account is deleted. `heir` inherits the channel, if the asker owns it and is not alone."""
+
+    heir: PublicProfile | None
 
 
 class RemoveMember(ChannelCommand, frozen=True, kw_only=True):

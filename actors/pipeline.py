@@ -10,17 +10,21 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from actors.channel_commands import Ask, OnMessage, PostMessage
-from actors.channel_state import DECIDERS, ChannelState, Decision, apply
+from actors.channel_commands import Ask, ChannelCommand, OnMessage, PostMessage, Withdraw
+from actors.channel_state import DECIDERS, ChannelState, Decide, Decision, apply
 from actors.journal import Line
 from actors.message_state import MESSAGE_DECIDERS
+from actors.moderation import DESCRIPTIONS, audited
 from actors.permissions import NOT_FOUND
+from actors.withdrawal import decide_withdraw
 from protocol.errors import Refusal
 from protocol.facts import AnyFact, MessageDeleted, MessageEdited, Part, ReactionChanged
 from protocol.ids import MessageId, UserId
 from protocol.resources import Message
 
 ABOUT_MESSAGE = (MessageEdited, MessageDeleted, ReactionChanged)
+
+CHANNEL_DECIDERS: dict[type[ChannelCommand], Decide] = {**DECIDERS, Withdraw: decide_withdraw}
 
 NonceKey = tuple[UserId, str]
 
@@ -81,6 +85,8 @@ class Pipeline:
         decision = self._decision(ask, now, message)
         if isinstance(decision, Refusal):
             return self.refuse(ask, decision)
+        if ask.command.__class__ in DESCRIPTIONS:
+            decision += audited(self.decided, ask.by, ask.command, decision, message)
         for fact in decision:
             self.decided = apply(self.decided, fact)
             if isinstance(fact, ABOUT_MESSAGE):
@@ -107,7 +113,7 @@ class Pipeline:
         if isinstance(command, OnMessage):
             assert message is not None  # noqa: S101 - whoever calls has found it
             return MESSAGE_DECIDERS[type(command)](self.decided, ask.by, command, message, now)
-        return DECIDERS[type(command)](self.decided, ask.by, command, now)
+        return CHANNEL_DECIDERS[type(command)](self.decided, ask.by, command, now)
 
     def join_repeat(self, ask: Ask, key: NonceKey) -> bool:
         """Whether the same post is on its way already; then `ask` will be answered with it."""

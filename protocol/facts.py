@@ -8,6 +8,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
+from protocol.audit import AuditRecord
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import (
     Attachment,
@@ -127,6 +128,12 @@ class InviteRevoked(Fact, frozen=True, kw_only=True):
     join_code: str
 
 
+class Audited(Fact, frozen=True, kw_only=True):
+    """What was decided beside this is for the audit log."""
+
+    record: AuditRecord
+
+
 NumberedFact = (
     MessagePosted
     | MessageEdited
@@ -139,7 +146,7 @@ NumberedFact = (
     | PrivacyChanged
     | ChannelClosed
 )
-AnyFact = NumberedFact | MarkerMoved | InviteCreated | InviteRevoked
+AnyFact = NumberedFact | MarkerMoved | InviteCreated | InviteRevoked | Audited
 
 
 class Part(Struct, frozen=True):

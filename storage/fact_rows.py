@@ -4,12 +4,15 @@ Next on a message's path: `fact_statements.py` writes the rows.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
 
+from protocol.audit import AuditRecord
 from protocol.facts import (
     AnyFact,
+    Audited,
     ChannelChanged,
     ChannelClosed,
     InviteCreated,
@@ -53,6 +56,7 @@ class CommitRows(Struct):
     invite_uses: dict[str, int] = field(default_factory=dict)
     channel_facts: list[tuple[ChannelId, ChannelFact]] = field(default_factory=list)
 
+    audited: list[tuple[AuditRecord, datetime]] = field(default_factory=list)
 
 def fence_row(part: Part) -> Row:
     """(channel, where it must stand, where it will, the `seq` of its own last change or None, posts)."""
@@ -121,6 +125,8 @@ def _other(rows: CommitRows, channel_id: ChannelId, fact: AnyFact) -> None:
         case ChannelChanged() | PrivacyChanged() | ChannelClosed() | InviteCreated() | InviteRevoked():
             rows.channel_facts.append((channel_id, fact))
 
+        case Audited():
+            rows.audited.append((fact.record, fact.at))
 
 def _mark(rows: CommitRows, channel_id: ChannelId, user_id: UserId, read_seq: Seq) -> None:
     key = (channel_id, user_id)

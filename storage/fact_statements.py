@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from protocol.ids import MessageId
+from storage.audit import record_acts
 from storage.channel_facts import write_channel_fact
 from storage.fact_rows import CommitRows, Row
 from storage.row_statements import Kind, RowsStatement
@@ -183,5 +185,6 @@ def write_rows(connection: Connection, rows: CommitRows) -> None:
 
 
 def _attach(connection: Connection, rows: Sequence[Row]) -> None:
+    record_acts(connection, rows.audited)
     if len(ATTACH.fetch(connection, rows)) < len(rows):
         raise NotWritten("a file was sent with another message first, or is gone")

@@ -7,6 +7,7 @@ from msgspec import UNSET, structs
 
 from protocol.facts import (
     AnyFact,
+    Audited,
     ChannelChanged,
     ChannelClosed,
     Failed,
@@ -145,6 +146,8 @@ def _apply(tables: Tables, channel: ChannelRow, fact: AnyFact) -> None:
         case _:
             _change_channel(channel, fact)
 
+        case Audited():
+            tables.audited.append(fact.record)
 
 def _change_channel(
     channel: ChannelRow,

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct, field, structs
 
+from protocol.audit import AuditRecord
 from protocol.facts import MemberRow
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import ChannelInfo, Invite, MemberChange, Message, PublicProfile, Role
@@ -98,6 +99,7 @@ class Tables(Struct):
     nonces: dict[NonceKey, MessageId] = field(default_factory=dict)
     reactions: dict[str, ReactionRow] = field(default_factory=dict)
     last_message_id: int = 0
+    audited: list[AuditRecord] = field(default_factory=list)
 
     def of_channel(self, channel_id: ChannelId) -> list[MessageRow]:
         return [row for row in self.messages.values() if row.message.channel_id == channel_id]
