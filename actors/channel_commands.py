@@ -133,6 +133,10 @@ class MoveMarker(ChannelCommand, frozen=True, kw_only=True):
     seq: Seq
 
 
+class Rename(ChannelCommand, frozen=True, kw_only=True):
+    """The asker has another user name, the one of their profile."""
+
+
 class ShowTyping(ChannelCommand, frozen=True, kw_only=True):
     pass
 

@@ -23,10 +23,13 @@ from actors.channel_commands import (
     MoveMarker,
     PostMessage,
     RemoveMember,
+    Rename,
     RevokeInvite,
     SetPrivacy,
     SetRole,
 )
+from actors.invites import is_usable, standing
+from actors.mentions import find_mentions, with_name, without_name
 from actors.permissions import ARCHIVED, NOT_FOUND, require
 from protocol.errors import Code, Refusal
 from protocol.facts import (
@@ -39,6 +42,7 @@ from protocol.facts import (
     MarkerMoved,
     MemberJoined,
     MemberLeft,
+    MemberRenamed,
     MemberRow,
     MessagePosted,
     Numbered,
@@ -56,13 +60,14 @@ Decision = Facts | Refusal
 
 
 class ChannelState(Struct, frozen=True):
-    """A channel after its change `last_seq`. `invites` are the live ones, by code."""
+    """A channel after its change `last_seq`. `invites` are the live ones, by code; `names` the members'."""
 
     base: ChannelInfo
     last_seq: Seq
     members: dict[UserId, MemberRow]
     invites: dict[str, Invite]
     join_code: str | None
+    names: dict[str, UserId]
     is_closed: bool = False
 
     @property
@@ -97,6 +102,7 @@ def restore(snapshot: ChannelSnapshot) -> ChannelState:
         {member.user_id: member for member in snapshot.members},
         {invite.join_code: invite for invite in snapshot.invites},
         snapshot.join_code,
+        {member.username.lower(): member.user_id for member in snapshot.members},
     )
 
 
@@ -116,6 +122,7 @@ def decide_post(state: ChannelState, by: Identity, command: PostMessage, now: da
             recipient_id=state.peer_of(by.user_id) if state.is_direct else None,
             conversation_id=state.base.conversation_id,
             parent_id=command.parent_id,
+            mentions=find_mentions(command.content, state.names) if "@" in command.content else (),
             attachments=command.attachments,
             via=command.via,
             stream_id=command.stream_id,
@@ -254,6 +261,14 @@ def decide_marker(state: ChannelState, by: Identity, command: MoveMarker, now: d
     return [MarkerMoved(at=now, user_id=by.user_id, read_seq=Seq(min(command.seq, state.last_seq)))]
 
 
+def decide_rename(state: ChannelState, by: Identity, _: Rename, now: datetime) -> Decision:
+    member, username = state.members.get(by.user_id), by.profile.username
+    # A direct channel that nobody has spoken in yet must stay unseen, and is loaded again before long.
+    if member is None or member.username == username or state.is_unspoken:
+        return []
+    return [MemberRenamed(at=now, user_id=by.user_id, username=username)]
+
+
 C = TypeVar("C", bound=ChannelCommand)
 Decide = Callable[[ChannelState, Identity, Any, datetime], Decision]
 
@@ -269,6 +284,7 @@ DECIDERS: dict[type[ChannelCommand], Decide] = {
     CreateInvite: decide_invite,
     RevokeInvite: decide_revoke,
     MoveMarker: decide_marker,
+    Rename: decide_rename,
 }
 
 
@@ -292,12 +308,6 @@ def is_member(state: ChannelState, by: Identity) -> bool:
     return by.user_id in state.members
 
 
-def is_usable(invite: Invite | None, now: datetime) -> bool:
-    if invite is None or (invite.expires_at is not None and invite.expires_at <= now):
-        return False
-    return invite.max_uses is None or invite.uses < invite.max_uses
-
-
 def next_seq(state: ChannelState) -> Seq:
     return Seq(state.last_seq + 1)
 
@@ -309,7 +319,13 @@ def apply(state: ChannelState, fact: AnyFact) -> ChannelState:
     """The channel after a fact; messages are kept elsewhere and only move `last_seq`."""
     if isinstance(fact, MessagePosted):
         return ChannelState(
-            state.base, fact.seq, state.members, state.invites, state.join_code, state.is_closed
+            state.base,
+            fact.seq,
+            state.members,
+            state.invites,
+            state.join_code,
+            state.names,
+            state.is_closed,
         )
     changes = changed_fields(state, fact)
     if isinstance(fact, Numbered):
@@ -324,7 +340,8 @@ def changed_fields(state: ChannelState, fact: AnyFact) -> dict[str, Any]:
         case MemberJoined():
             changes |= joined(state, fact)
         case MemberLeft():
-            changes["members"] = without(state.members, fact.user.id)
+            changes["members"] = {key: row for key, row in state.members.items() if key != fact.user.id}
+            changes["names"] = without_name(state.names, fact.user.id)
         case RoleChanged():
             changes |= role_changed(state, fact.user, fact.role)
         case ChannelChanged():
@@ -333,7 +350,11 @@ def changed_fields(state: ChannelState, fact: AnyFact) -> dict[str, Any]:
             changes |= {"base": fact.channel, "join_code": fact.join_code}
             changes["invites"] = {fact.join_code: standing(fact.join_code)} if fact.join_code else {}
         case ChannelClosed():
-            changes |= {"is_closed": True, "members": {}, "invites": {}}
+            changes |= {"is_closed": True, "members": {}, "names": {}, "invites": {}}
+        case MemberRenamed():
+            row = structs.replace(state.members[fact.user_id], username=fact.username)
+            changes["members"] = {**state.members, row.user_id: row}
+            changes["names"] = with_name(state.names, row.username, row.user_id)
         case InviteCreated():
             changes["invites"] = {**state.invites, fact.invite.join_code: fact.invite}
         case InviteRevoked():
@@ -342,8 +363,11 @@ def changed_fields(state: ChannelState, fact: AnyFact) -> dict[str, Any]:
 
 
 def joined(state: ChannelState, fact: MemberJoined) -> dict[str, Any]:
-    row = MemberRow(fact.user.id, fact.role, fact.at)
-    changes: dict[str, Any] = {"members": {**state.members, row.user_id: row}}
+    row = MemberRow(fact.user.id, fact.user.username, fact.role, fact.at)
+    changes: dict[str, Any] = {
+        "members": {**state.members, row.user_id: row},
+        "names": with_name(state.names, row.username, row.user_id),
+    }
     if fact.invite_code is not None:
         invite = state.invites[fact.invite_code]
         changes["invites"] = {
@@ -364,12 +388,3 @@ def role_changed(state: ChannelState, user: PublicProfile, role: Role) -> dict[s
 def revoked(state: ChannelState, join_code: str) -> dict[str, Any]:
     invites = {code: invite for code, invite in state.invites.items() if code != join_code}
     return {"invites": invites, "join_code": None if state.join_code == join_code else state.join_code}
-
-
-def standing(join_code: str) -> Invite:
-    """The one invite that neither expires nor is used up."""
-    return Invite(join_code=join_code, expires_at=None, max_uses=None, uses=0)
-
-
-def without(members: dict[UserId, MemberRow], user_id: UserId) -> dict[UserId, MemberRow]:
-    return {key: row for key, row in members.items() if key != user_id}

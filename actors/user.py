@@ -3,6 +3,7 @@
 Next on a message's path: `channel.py`.
 """
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from msgspec import structs
@@ -11,7 +12,17 @@ from typing_extensions import override
 from actors.actor import Actor
 from actors.attaching import Connections
 from actors.catch_up import stream_changes
-from actors.channel_commands import Ask, DeleteMessage, Done, EditMessage, Identity, PostMessage, ReactTo
+from actors.channel_commands import (
+    Ask,
+    DeleteMessage,
+    Done,
+    EditMessage,
+    Identity,
+    PostMessage,
+    ReactTo,
+    Rename,
+    Result,
+)
 from actors.connection import Connection
 from actors.resolving import ONESELF, Target, resolve, translate
 from actors.system import OVERLOADED
@@ -292,3 +303,15 @@ class User(Actor):
         if not isinstance(mail.result, Exception):
             channels = [channel.id for channel in mail.result]
             self._around.fanout.tell_sharers(channels, UserUpdate(user=mail.profile))
+            self._tell_awake(channels, mail.profile)
+
+    def _tell_awake(self, channels: Sequence[ChannelId], profile: PublicProfile) -> None:
+        """Channels know their members' names, to find mentions; those asleep will read them."""
+        system, ask = self._around.system, Ask(Identity(profile), Rename(), _unheard)
+        for channel_id in channels:
+            if system.actor(("channel", channel_id)) is not None:
+                system.put(("channel", channel_id), ask)
+
+
+def _unheard(_: Result) -> None:
+    """Nobody waits: a channel that fails to hear of a name reads it when it is loaded again."""

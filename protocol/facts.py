@@ -119,6 +119,13 @@ class MarkerMoved(Fact, frozen=True, kw_only=True):
     read_seq: Seq
 
 
+class MemberRenamed(Fact, frozen=True, kw_only=True):
+    """A member has another user name. It is kept with the user, so nothing is written of it here."""
+
+    user_id: UserId
+    username: str
+
+
 class InviteCreated(Fact, frozen=True, kw_only=True):
     invite: Invite
     created_by: UserId
@@ -146,7 +153,7 @@ NumberedFact = (
     | PrivacyChanged
     | ChannelClosed
 )
-AnyFact = NumberedFact | MarkerMoved | InviteCreated | InviteRevoked | Audited
+AnyFact = NumberedFact | MarkerMoved | MemberRenamed | InviteCreated | InviteRevoked | Audited
 
 
 class Part(Struct, frozen=True):
@@ -195,6 +202,7 @@ class MemberRow(Struct, frozen=True):
     """A member as the channel's owner keeps them in memory. `read_seq` is kept for direct channels only."""
 
     user_id: UserId
+    username: str
     role: Role
     joined_at: datetime
     read_seq: Seq | UnsetType = UNSET

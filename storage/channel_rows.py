@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Connection, ScalarSelect, and_, bindparam,
 from protocol.facts import ChannelSnapshot, MemberRow
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.resources import Channel, ChannelInfo, Invite, ReadyChannel
-from storage.tables import channel_members, channels, invites, messages
+from storage.tables import channel_members, channels, invites, messages, users
 
 LIVE = channels.c.deleted_at.is_(None)
 SEES_JOIN_CODE = ("owner", "admin")
@@ -84,10 +84,12 @@ INFO = select(channels, MEMBER_COUNT.label("member_count")).where(channels.c.id 
 MEMBERS = (
     select(
         channel_members.c.user_id,
+        users.c.username,
         channel_members.c.role,
         channel_members.c.joined_at,
         channel_members.c.read_seq,
     )
+    .join(users, users.c.id == channel_members.c.user_id)
     .where(channel_members.c.channel_id == CHANNEL_ID, channel_members.c.left_at.is_(None))
     .order_by(channel_members.c.joined_seq, channel_members.c.user_id)
 )
@@ -186,8 +188,10 @@ def _load_members(
 ) -> tuple[MemberRow, ...]:
     """Those who joined first come first."""
     return tuple(
-        MemberRow(user_id, role, joined_at, read_seq if keeps_markers else UNSET)
-        for user_id, role, joined_at, read_seq in connection.execute(MEMBERS, {"channel_id": channel_id})
+        MemberRow(user_id, username, role, joined_at, read_seq if keeps_markers else UNSET)
+        for user_id, username, role, joined_at, read_seq in connection.execute(
+            MEMBERS, {"channel_id": channel_id}
+        )
     )
 
 

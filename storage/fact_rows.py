@@ -48,6 +48,7 @@ class CommitRows(Struct):
     attachments: list[Row] = field(default_factory=list)
     changed_messages: dict[MessageId, Row] = field(default_factory=dict)
     edits: list[Row] = field(default_factory=list)
+    edited_mentions: dict[MessageId, list[Row]] = field(default_factory=dict)
     reactions_removed: dict[Row, None] = field(default_factory=dict)
     reactions_added: dict[Row, Row] = field(default_factory=dict)
     deleted_messages: list[Row] = field(default_factory=list)
@@ -55,8 +56,8 @@ class CommitRows(Struct):
     markers: dict[Row, Seq] = field(default_factory=dict)
     invite_uses: dict[str, int] = field(default_factory=dict)
     channel_facts: list[tuple[ChannelId, ChannelFact]] = field(default_factory=list)
-
     audited: list[tuple[AuditRecord, datetime]] = field(default_factory=list)
+
 
 def fence_row(part: Part) -> Row:
     """(channel, where it must stand, where it will, the `seq` of its own last change or None, posts)."""
@@ -124,9 +125,9 @@ def _other(rows: CommitRows, channel_id: ChannelId, fact: AnyFact) -> None:
             rows.channel_facts.append((channel_id, fact))
         case ChannelChanged() | PrivacyChanged() | ChannelClosed() | InviteCreated() | InviteRevoked():
             rows.channel_facts.append((channel_id, fact))
-
         case Audited():
             rows.audited.append((fact.record, fact.at))
+
 
 def _mark(rows: CommitRows, channel_id: ChannelId, user_id: UserId, read_seq: Seq) -> None:
     key = (channel_id, user_id)
@@ -140,10 +141,17 @@ def _change_message(rows: CommitRows, fact: MessageEdited | MessageDeleted | Rea
     match fact:
         case MessageEdited():
             rows.edits.append((message.id, fact.previous, stored_time(fact.at)))
+            if message.mentions or "@" in (fact.previous or ""):
+                rows.edited_mentions[message.id] = _mentions(message.id, fact)
         case MessageDeleted():
             rows.deleted_messages.append((message.id,))
         case ReactionChanged():
             _react(rows, fact)
+
+
+def _mentions(message_id: MessageId, fact: MessageEdited) -> list[Row]:
+    at = stored_time(fact.at)
+    return [(message_id, user_id, at) for user_id in fact.message.mentions]
 
 
 def _message_row(message: Message, seq: Seq) -> Row:

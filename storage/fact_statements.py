@@ -84,6 +84,8 @@ ADD_EDITS = RowsStatement(
     at=TIME,
 )
 
+REMOVE_MENTIONS = RowsStatement("DELETE FROM mentions WHERE message_id IN {rows}", message_id=INTEGER)
+
 _REACTION_FIELDS = {"message_id": INTEGER, "reaction_id": INTEGER, "user_id": INTEGER}
 REMOVE_REACTIONS = RowsStatement(
     """
@@ -173,6 +175,8 @@ def write_rows(connection: Connection, rows: CommitRows) -> None:
     _attach(connection, rows.attachments)
     CHANGE_MESSAGES.run(connection, list(rows.changed_messages.values()))
     ADD_EDITS.run(connection, rows.edits)
+    if rows.edited_mentions:
+        _mention_again(connection, rows.edited_mentions)
     REMOVE_REACTIONS.run(connection, list(rows.reactions_removed))
     ADD_REACTIONS.run(connection, list(rows.reactions_added.values()))
     for statement in FORGET_DELETED:
@@ -181,10 +185,16 @@ def write_rows(connection: Connection, rows: CommitRows) -> None:
     for channel_id, fact in rows.channel_facts:
         write_channel_fact(connection, channel_id, fact)
     COUNT_INVITE_USES.run(connection, list(rows.invite_uses.items()))
+    record_acts(connection, rows.audited)
     MOVE_MARKERS.run(connection, [(*key, read_seq) for key, read_seq in rows.markers.items()])
 
 
+def _mention_again(connection: Connection, mentions: dict[MessageId, list[Row]]) -> None:
+    """Whom edited messages mention now, in place of whom they did."""
+    REMOVE_MENTIONS.run(connection, [(message_id,) for message_id in mentions])
+    ADD_MENTIONS.run(connection, [row for rows in mentions.values() for row in rows])
+
+
 def _attach(connection: Connection, rows: Sequence[Row]) -> None:
-    record_acts(connection, rows.audited)
     if len(ATTACH.fetch(connection, rows)) < len(rows):
         raise NotWritten("a file was sent with another message first, or is gone")

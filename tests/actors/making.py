@@ -18,6 +18,8 @@ ANN, BOB, CID, DOT = (
     PublicProfile(UserId(n), name) for n, name in enumerate(("ann", "bob", "cid", "dot"), 1)
 )
 
+NAMES = {profile.id: profile.username for profile in (ANN, BOB, CID, DOT)}
+
 
 def by(profile: PublicProfile, **fields: Any) -> Identity:
     return Identity(profile, **fields)
@@ -54,12 +56,13 @@ def state(
         "updated_at": NOW,
     }
     rows = {
-        user_id: MemberRow(user_id, role, NOW, Seq(0) if is_direct else UNSET)
+        user_id: MemberRow(user_id, NAMES[user_id], role, NOW, Seq(0) if is_direct else UNSET)
         for user_id, role in present.items()
     }
     info = ChannelInfo(**(values | fields))
+    names = {row.username: row.user_id for row in rows.values()}
     join_code = invites[0].join_code if invites else None
-    return ChannelState(info, Seq(last_seq), rows, {i.join_code: i for i in invites}, join_code)
+    return ChannelState(info, Seq(last_seq), rows, {i.join_code: i for i in invites}, join_code, names)
 
 
 def message(message_id: int = 1, seq: int = 2, sender: PublicProfile = ANN, **fields: Any) -> Message:

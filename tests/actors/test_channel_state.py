@@ -151,7 +151,7 @@ def test_anybody_joins_a_public_channel_as_a_member() -> None:
         MemberJoined(at=LATER, seq=Seq(2), user=CID, role="member")
     ]
     joined = after(state(), by(CID), JoinChannel())
-    assert joined.members[CID.id] == MemberRow(CID.id, "member", LATER)
+    assert joined.members[CID.id] == MemberRow(CID.id, "cid", "member", LATER)
     assert joined.last_seq == 2
 
 

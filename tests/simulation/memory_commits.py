@@ -17,6 +17,7 @@ from protocol.facts import (
     MarkerMoved,
     MemberJoined,
     MemberLeft,
+    MemberRenamed,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
@@ -141,13 +142,15 @@ def _apply(tables: Tables, channel: ChannelRow, fact: AnyFact) -> None:
             _change_member(channel, fact)
         case MarkerMoved():
             _mark(channel, fact.user_id, fact.read_seq)
+        case MemberRenamed():
+            pass
         case MessagePosted():
             raise ValueError("posts are given ids elsewhere")
+        case Audited():
+            tables.audited.append(fact.record)
         case _:
             _change_channel(channel, fact)
 
-        case Audited():
-            tables.audited.append(fact.record)
 
 def _change_channel(
     channel: ChannelRow,
@@ -187,7 +190,9 @@ def _change_message(tables: Tables, fact: MessageEdited | MessageDeleted | React
         "deleted_at": now.deleted_at,
         "updated_at": now.updated_at,
     }
-    if not isinstance(fact, MessageEdited):
+    if isinstance(fact, MessageEdited):
+        changes["mentions"] = now.mentions
+    else:
         changes |= {"reactions": now.reactions, "mentions": now.mentions, "attachments": now.attachments}
     row.message = structs.replace(row.message, **changes)
     row.changed_seq = fact.seq

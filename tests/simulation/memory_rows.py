@@ -30,8 +30,9 @@ class Membership(Struct):
     joined_at: datetime
     left_at: datetime | None = None
 
-    def row(self, *, keeps_marker: bool) -> MemberRow:
-        return MemberRow(self.user_id, self.role, self.joined_at, self.read_seq if keeps_marker else UNSET)
+    def row(self, username: str, *, keeps_marker: bool) -> MemberRow:
+        read_seq = self.read_seq if keeps_marker else UNSET
+        return MemberRow(self.user_id, username, self.role, self.joined_at, read_seq)
 
     def change(self, profile: PublicProfile) -> MemberChange:
         return MemberChange(profile, None if self.left_at else self.role, self.joined_at, self.left_at)
@@ -98,8 +99,8 @@ class Tables(Struct):
     messages: dict[MessageId, MessageRow] = field(default_factory=dict)
     nonces: dict[NonceKey, MessageId] = field(default_factory=dict)
     reactions: dict[str, ReactionRow] = field(default_factory=dict)
-    last_message_id: int = 0
     audited: list[AuditRecord] = field(default_factory=list)
+    last_message_id: int = 0
 
     def of_channel(self, channel_id: ChannelId) -> list[MessageRow]:
         return [row for row in self.messages.values() if row.message.channel_id == channel_id]

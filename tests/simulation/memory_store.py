@@ -151,7 +151,7 @@ class MemoryStore:
     async def load_channel(self, channel_id: ChannelId) -> ChannelSnapshot | None:
         await self._weather.before("load_channel")
         row = self.tables.channels.get(channel_id)
-        snapshot = None if row is None or row.is_deleted else snapshot_of(row)
+        snapshot = None if row is None or row.is_deleted else snapshot_of(row, self.tables.users)
         await self._weather.after("load_channel")
         return snapshot
 
@@ -299,11 +299,14 @@ class MemoryStore:
         return None if row is None or row.is_deleted else row.profile
 
 
-def snapshot_of(row: ChannelRow) -> ChannelSnapshot:
+def snapshot_of(row: ChannelRow, users: dict[UserId, UserRow]) -> ChannelSnapshot:
     live = (found.invite for found in row.invites.values() if not found.is_revoked)
     return ChannelSnapshot(
         info=row.shown(),
         join_code=row.join_code,
-        members=tuple(member.row(keeps_marker=row.is_direct) for member in row.present()),
+        members=tuple(
+            member.row(users[member.user_id].profile.username, keeps_marker=row.is_direct)
+            for member in row.present()
+        ),
         invites=tuple(live),
     )
