@@ -20,11 +20,13 @@ from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Code, Refusal, Unavailable
 from protocol.events import GoingAway, Limits
 from server.auth import Authenticator, Caller
+from server.auth0 import Tenant, TenantAccess, keys_url
 from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
 from server.dispatch import BODY_MAX_BYTES, add_routes
 from server.housekeeping import chores, keep_house
+from server.jwks import Jwks
 from server.logins import Logins
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
@@ -35,6 +37,7 @@ from server.secret_key import load_secret_key
 from server.settings import Settings
 from server.socket import Edge
 from server.socket_registry import CLOSE_WITHIN_S, HEARTBEAT_S, SocketRegistry
+from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
 from server.tokens import AccessTokens
 from server.upgrade import Upgrade
@@ -46,6 +49,8 @@ from storage.engine import Database
 from storage.messages import Messages
 from storage.server_state import ServerState
 from storage.sessions import Sessions
+from storage.tenant_sessions import TenantSessions
+from storage.tenant_users import TenantUsers
 
 LOG: Final = logging.getLogger("server")
 SWITCH_INTERVAL_S: Final = 0.0002
@@ -57,7 +62,9 @@ DRAIN_BATCH: Final = 200
 DRAIN_PAUSE_S: Final = 0.05
 RESTARTING: Final = 1012
 RECONNECT_WITHIN_MS: Final = 5000
-UNREACHABLE: Final = Refusal(Code.UNAVAILABLE, "The database cannot be reached now.", retry_after_ms=1000)
+UNREACHABLE: Final = Refusal(
+    Code.UNAVAILABLE, "Your credentials cannot be checked now. Try again.", retry_after_ms=1000
+)
 
 
 class Server(Struct, frozen=True):
@@ -82,8 +89,12 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         database = await Database.open(settings.database_url)
         stack.push_async_callback(database.close)
         epoch = await ServerState(database).epoch()
-        context = compose(settings, clock, database, epoch)
+        tenant = tenant_of(settings, clock)
+        context = compose(settings, clock, database, epoch, tenant)
         stack.callback(context.hasher.close)
+        if tenant is not None:
+            stack.push_async_callback(tenant.close)
+            tenant.warm_up()
         stack.push_async_callback(context.chat.stop)
         edge = make_edge(context)
         start_timers(context, edge.registry)
@@ -97,7 +108,17 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         yield Server(context, edge.registry, urls)
 
 
-def compose(settings: Settings, clock: Clock, database: Database, epoch: str) -> Context:
+def tenant_of(settings: Settings, clock: Clock) -> Tenant | None:
+    """The Auth0 tenant, when both its settings are there."""
+    if not (settings.auth0_domain and settings.auth0_api_identifier):
+        return None
+    keys = Jwks(keys_url(settings.auth0_domain), clock)
+    return Tenant(settings.auth0_domain, settings.auth0_api_identifier, keys)
+
+
+def compose(
+    settings: Settings, clock: Clock, database: Database, epoch: str, tenant: Tenant | None = None
+) -> Context:
     """Everything below the edges."""
     accounts, sessions = Accounts(database), Sessions(database)
     channels, messages = Channels(database, clock.now), Messages(database)
@@ -122,6 +143,10 @@ def compose(settings: Settings, clock: Clock, database: Database, epoch: str) ->
         clock=clock,
         refresh_lifetime=timedelta(days=settings.refresh_token_days),
     )
+    access = TenantAccess(tenant, TenantSessions(database)) if tenant is not None else None
+    tenant_accounts = (
+        TenantAccounts(access, TenantUsers(database), accounts, throttles, chat, clock) if access else None
+    )
     return Context(
         settings=settings,
         clock=clock,
@@ -135,10 +160,11 @@ def compose(settings: Settings, clock: Clock, database: Database, epoch: str) ->
         channels=channels,
         messages=messages,
         conversations=Conversations(database),
-        authenticator=Authenticator(tokens, sessions, clock),
+        authenticator=Authenticator(tokens, sessions, clock, access),
         hasher=hasher,
         throttles=throttles,
         logins=logins,
+        tenant_accounts=tenant_accounts,
         chat=chat,
     )
 

@@ -59,12 +59,20 @@ class Call:
         """Whether a person in a browser asks, rather than a program."""
         return "text/html" in self._request.headers.get("Accept", "")
 
-    async def authenticate(self) -> None:
-        """Let the caller in by the bearer token. Raises Refused."""
+    def token(self) -> str:
+        """The bearer token. Raises Refused when there is none."""
         token = bearer_token(self._request.headers.get("Authorization"))
         if token is None:
             raise Refused(Refusal(Code.UNAUTHENTICATED, "Send an access token as `Authorization: Bearer …`."))
-        caller = await self.context.authenticator.authenticate(token)
+        return token
+
+    def is_of_tenant(self) -> bool:
+        """Whether the bearer token says that Auth0 has issued it. Raises Refused when there is none."""
+        return self.context.authenticator.is_of_tenant(self.token())
+
+    async def authenticate(self) -> None:
+        """Let the caller in by the bearer token. Raises Refused."""
+        caller = await self.context.authenticator.authenticate(self.token())
         if isinstance(caller, Refusal):
             raise Refused(caller)
         self._caller = caller

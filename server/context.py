@@ -10,6 +10,7 @@ from server.logins import Logins
 from server.passwords import PasswordHasher
 from server.readiness import Readiness
 from server.settings import Settings
+from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
 from storage.accounts import Accounts
 from storage.audit import AuditLog
@@ -39,6 +40,7 @@ class Context(Struct, frozen=True, kw_only=True):
     hasher: PasswordHasher
     throttles: Throttles
     logins: Logins
+    tenant_accounts: TenantAccounts | None
     chat: Chat
 
     def uptime_s(self) -> float:

@@ -54,7 +54,12 @@ def bind(route: Route, context: Context) -> WebHandler:
 async def _admit(route: Route, call: Call) -> None:
     if route.access == "anyone":
         return
+    if route.access == "auth0" and call.is_of_tenant():
+        # It may have no account yet: the handler makes it.
+        return
     await call.authenticate()
+    if route.access == "auth0":
+        raise Refused(Refusal(Code.FORBIDDEN, "This is for people whom Auth0 has logged in."))
     if route.access == "superuser" and not call.identity.is_superuser:
         raise Refused(Refusal(Code.FORBIDDEN, "Only a superuser may do this."))
 

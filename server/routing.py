@@ -15,7 +15,7 @@ from msgspec import Struct, defstruct
 
 from protocol.errors import Code
 
-Access = Literal["anyone", "user", "superuser"]
+Access = Literal["anyone", "auth0", "user", "superuser"]
 Handler = Callable[..., Awaitable[Any]]
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
@@ -24,6 +24,13 @@ BODY_REFUSALS: Final = (Code.MALFORMED, Code.UNSUPPORTED, Code.TOO_LARGE)
 ACCESS_REFUSALS: Final[dict[Access, tuple[Code, ...]]] = {
     "anyone": (),
     "user": (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED, Code.ACCOUNT_DISABLED),
+    "auth0": (
+        Code.UNAUTHENTICATED,
+        Code.TOKEN_EXPIRED,
+        Code.TOKEN_REVOKED,
+        Code.ACCOUNT_DISABLED,
+        Code.FORBIDDEN,
+    ),
     "superuser": (
         Code.UNAUTHENTICATED,
         Code.TOKEN_EXPIRED,

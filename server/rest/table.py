@@ -3,6 +3,7 @@
 from typing import Final
 
 from server.rest.accounts import accounts
+from server.rest.auth0 import auth0
 from server.rest.channel_messages import channel_messages
 from server.rest.channels import channels
 from server.rest.conversations import conversations
@@ -17,6 +18,7 @@ from server.routing import Route
 PARTS: Final = (
     status,
     accounts,
+    auth0,
     me,
     users,
     channels,

@@ -63,6 +63,8 @@ ACCOUNT: Final = {
     "PUT /auth/me/password": Line(ALL, {"current_password": PASSWORD, "new_password": PASSWORD}),
     "GET /auth/sessions": Line(ALL),
     "DELETE /auth/sessions/{session_id}": Line((204, 404, 404, 404, 404, 404)),
+    "POST /auth/sync": Line((403,) * 6, {}),
+    "GET /auth/verify": Line(ALL),
     "GET /users/me": Line(ALL),
     "GET /users/": Line(ALL),
     "GET /users/{user_id}": Line(ALL),
