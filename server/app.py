@@ -8,7 +8,8 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 from aiohttp import web
 from msgspec import Struct
@@ -21,11 +22,13 @@ from protocol.errors import Code, Refusal, Unavailable
 from protocol.events import GoingAway, Limits
 from server.auth import Authenticator, Caller
 from server.auth0 import Tenant, TenantAccess, keys_url
+from server.blobs import Blobs
 from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
 from server.dispatch import BODY_MAX_BYTES, add_routes
 from server.housekeeping import chores, keep_house
+from server.http_protocol import HttpProtocol
 from server.jwks import Jwks
 from server.logins import Logins
 from server.middleware import middlewares
@@ -45,8 +48,10 @@ from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.channels import Channels
 from storage.conversations import Conversations
+from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.roles import Roles
 from storage.server_state import ServerState
 from storage.sessions import Sessions
 from storage.tenant_sessions import TenantSessions
@@ -156,10 +161,13 @@ def compose(
         database=database,
         accounts=accounts,
         sessions=sessions,
+        roles=Roles(database),
         audit=AuditLog(database),
+        departures=Departures(database),
         channels=channels,
         messages=messages,
         conversations=Conversations(database),
+        blobs=Blobs(settings.data_folder / "files"),
         authenticator=Authenticator(tokens, sessions, clock, access),
         hasher=hasher,
         throttles=throttles,
@@ -222,20 +230,23 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
     )
     app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins).__call__)
     add_routes(app, context, ROUTES)
-    runner = web.AppRunner(
-        app,
+    runner = web.AppRunner(app, shutdown_timeout=5.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    loop, tls = asyncio.get_running_loop(), tls_context(settings)
+    connect = partial(
+        HttpProtocol,
+        cast("web.Server", runner.server),
+        loop=loop,
         access_log=None,
-        shutdown_timeout=5.0,
         keepalive_timeout=SILENT_MAX_S,
         auto_decompress=False,
     )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    tls = tls_context(settings)
-    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls, backlog=4096)
-    await site.start()
+    listener = await loop.create_server(connect, settings.host, settings.port, ssl=tls, backlog=4096)
+    stack.callback(listener.close)
     scheme = "https" if tls else "http"
-    return [f"{scheme}://{address[0]}:{address[1]}" for address in runner.addresses]
+    addresses = [socket.getsockname() for socket in listener.sockets]
+    return [f"{scheme}://{address[0]}:{address[1]}" for address in addresses]
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
