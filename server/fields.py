@@ -18,6 +18,7 @@ _EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+(?!\n)$"
 _PHONE = r"^\+?[0-9 ()./-]+(?!\n)$"
 _URL = r"^https?://[^\s\x00-\x1f\x7f]+(?!\n)$"
 _ONE_LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])\S(.*\S)?$"
+CURSOR: Final = r"^[A-Za-z0-9_-]*(?!\n)$"
 # What people are told instead of a pattern.
 PATTERN_WORDS: Final = {
     _USERNAME: "1 to 100 of letters, digits, dot, underscore and hyphen",
@@ -25,6 +26,7 @@ PATTERN_WORDS: Final = {
     _PHONE: "a telephone number, such as +4930123456",
     _URL: "an http or https address",
     _ONE_LINE: "one line that neither begins nor ends with a space",
+    CURSOR: "the `next` of a page of this list",
 }
 
 Username = Annotated[str, Meta(min_length=1, max_length=100, pattern=_USERNAME, examples=["alice"])]

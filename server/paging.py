@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from protocol.commands import MAX_INT
 from protocol.errors import Code, Refusal, Refused
+from server.fields import CURSOR
 
 LIMIT_MAX: Final = 200
 LIMIT_DEFAULT: Final = 50
@@ -22,7 +23,11 @@ Limit = Annotated[
 ]
 CursorText = Annotated[
     str,
-    Meta(max_length=CURSOR_MAX_CHARS, description="`next` of the page before: goes on where that one ended."),
+    Meta(
+        max_length=CURSOR_MAX_CHARS,
+        pattern=CURSOR,
+        description="`next` of the page before: goes on where that one ended.",
+    ),
 ]
 Skip = Annotated[int, Meta(ge=0, le=MAX_INT, description="How many items to leave out at the beginning.")]
 Offset = Annotated[int, Meta(ge=0, le=MAX_INT)]

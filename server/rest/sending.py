@@ -1,9 +1,10 @@
 """What the routes of channels and of direct conversations do alike: sending, editing, reading messages."""
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+from msgspec import Meta
 
 from actors.channel_commands import EditMessage, MoveMarker, PostMessage, ReadHistory
-from protocol.errors import Code, Refusal, Refused
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import Message
 from server.calls import Call, told
@@ -11,6 +12,10 @@ from server.fields import AMessageId, APosition, Content, In, Nonce
 from server.paging import LIMIT_MAX, Page, PageQuery, read_cursor, write_cursor
 
 SKIP_MAX: Final = 10_000
+HistorySkip = Annotated[
+    int,
+    Meta(ge=0, le=SKIP_MAX, description="How many to leave out: past this, go on by cursor or by `seq`."),
+]
 
 
 class MessageCreate(In, frozen=True, kw_only=True):
@@ -26,6 +31,7 @@ class MessageUpdate(In, frozen=True, kw_only=True):
 class HistoryQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`before` and `after` are a `seq`, exclusive; with `after` the page begins with the oldest."""
 
+    skip: HistorySkip = 0
     before: APosition | None = None
     after: APosition | None = None
 
@@ -58,9 +64,6 @@ async def edit(call: Call, channel_id: ChannelId, message_id: MessageId, body: M
 
 async def history_page(call: Call, channel_id: ChannelId, query: HistoryQuery) -> Page[Message]:
     """A page of messages. Its cursor goes on in the same direction. Raises Refused."""
-    if query.skip > SKIP_MAX:
-        message = f"At most {SKIP_MAX} messages can be skipped: go on by cursor, `before` or `after`."
-        raise Refused(Refusal(Code.INVALID, message, field="skip"))
     span = read_cursor(query.cursor, Span) or Span(query.before, query.after)
     to_skip = query.skip
     while to_skip > 0:

@@ -35,6 +35,12 @@ def test_a_good_body_becomes_its_struct() -> None:
     assert decode_json(DECODER, b'{"content":"a","size":2}') == Body(content="a", size=2)
 
 
+@pytest.mark.parametrize("size", [b"7.0", b"70e-1", b"0.7e1"])
+def test_a_whole_number_is_one_however_it_is_spelled(size: bytes) -> None:
+    body = b'{"content":"a","size":%b,"inner":{"name":"b"},"names":["c"]}'
+    assert decode_json(DECODER, body % size) == decode_json(DECODER, body % b"7")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -46,6 +52,8 @@ def test_a_good_body_becomes_its_struct() -> None:
         b'{"content":"\xff"}',
         b'{"content":"\\ud800"}',
         b'{"content":"a","size":NaN}',
+        b'{"content":"a","size":1.0',
+        b'{"content":"a","size":1.0,"inner":' + b"[" * 10_000,
         b"content=a",
     ],
 )
@@ -64,6 +72,8 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
         (b'{"content":""}', "content"),
         (b'{"content":"abcdef"}', "content"),
         (b'{"content":"a","size":"1"}', "size"),
+        (b'{"content":"a","size":1.5}', "size"),
+        (b'{"content":1.0}', "content"),
         (b'{"content":"a","is_superuser":true}', "is_superuser"),
         (b'{"content":"a","inner":{}}', "inner.name"),
         (b'{"content":"a","inner":{"name":"b","x":1}}', "inner.x"),
