@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 from msgspec import Struct
@@ -234,14 +234,12 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     loop, tls = asyncio.get_running_loop(), tls_context(settings)
-    connect = partial(
-        HttpProtocol,
-        cast("web.Server", runner.server),
-        loop=loop,
-        access_log=None,
-        keepalive_timeout=SILENT_MAX_S,
-        auto_decompress=False,
-    )
+    options: dict[str, Any] = {
+        "access_log": None,
+        "keepalive_timeout": SILENT_MAX_S,
+        "auto_decompress": False,
+    }
+    connect = partial(HttpProtocol, cast("web.Server", runner.server), loop=loop, **options)
     listener = await loop.create_server(connect, settings.host, settings.port, ssl=tls, backlog=4096)
     stack.callback(listener.close)
     scheme = "https" if tls else "http"
