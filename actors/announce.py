@@ -55,7 +55,7 @@ class Announcement:
 
     def make(self, shown: Sequence[Shown]) -> None:
         for item in shown:
-            if isinstance(item.fact, SPLITTING):
+            if not isinstance(item.fact, MessagePosted) and isinstance(item.fact, SPLITTING):
                 self._split(item.fact, item.message)
             else:
                 self._run.append(event_of(self._channel_id, item.fact, item.message))

@@ -16,7 +16,7 @@ from typing_extensions import override
 from actors.actor import Actor
 from actors.ports import Commits
 from protocol.errors import Refusal
-from protocol.facts import Failed, Fenced, MessagePosted, Part, PartResult, Written
+from protocol.facts import Failed, Fenced, Part, PartResult, Written
 from protocol.ids import ChannelId
 
 log = logging.getLogger("actors")
@@ -175,6 +175,6 @@ def share_out(chain: list[Submission], written: Written) -> None:
         return
     start = 0
     for submission in chain:
-        end = start + sum(isinstance(fact, MessagePosted) for fact in submission.part.facts)
+        end = start + submission.part.posts
         submission.done(Written(written.message_ids[start:end]))
         start = end

@@ -50,9 +50,12 @@ class KnownMessages:
     def learn(self, fact: NumberedFact, message: Message | None) -> None:
         """A fact is committed; `message` is the one that it is about, as it is now."""
         if message is not None:
-            self._older.pop(message.id, None)
             self._recent.put_message(fact.seq, message)
-            self._read_own(message, is_new=message.seq == fact.seq)
+            if self._older:
+                self._older.pop(message.id, None)
+            if message.recipient_id is not UNSET and message.seq == fact.seq:
+                # Posting moves the author's own marker, which matters to the other side.
+                self.mark_read(message.sender_id, message.seq)
             return
         match fact:
             case MemberJoined():
@@ -73,8 +76,3 @@ class KnownMessages:
             return False
         self._markers[user_id] = read_seq
         return True
-
-    def _read_own(self, message: Message, *, is_new: bool) -> None:
-        """Posting moves the author's own marker, which matters to the other side of a direct channel."""
-        if message.recipient_id is not UNSET and is_new:
-            self.mark_read(message.sender_id, message.seq)

@@ -157,7 +157,7 @@ class Pipeline:
         self._unanswered.extend(batch.decided)
         self.committed = batch.after
         self.depth -= len(batch.decided)
-        for fact in batch.part.facts:
+        for fact in batch.part.facts if self.drafts else ():
             if isinstance(fact, ABOUT_MESSAGE) and self.drafts.get(fact.message.id) is fact.message:
                 del self.drafts[fact.message.id]
 

@@ -194,6 +194,8 @@ class User(Actor):
         refusal = self._spend(act.connection)
         if refusal is not None:
             act.answer(refusal)
+        elif isinstance(act.command, commands.Send):
+            self._to_channel(act)
         elif isinstance(act.command, FOR_ONESELF):
             self._for_oneself(act, act.command)
         else:

@@ -168,6 +168,11 @@ class Part(Struct, frozen=True):
     last_seq: Seq
     facts: tuple[AnyFact, ...]
 
+    @property
+    def posts(self) -> int:
+        """How many messages it posts."""
+        return [fact.__class__ for fact in self.facts].count(MessagePosted)
+
 
 class Written(Struct, frozen=True):
     """The part is on disk. One id for each `MessagePosted`, in order."""

@@ -237,7 +237,11 @@ def apply_mask(payload: bytes, mask: bytes) -> bytes:
 
 def server_frame(opcode: int, payload: bytes) -> bytes:
     """One whole unmasked frame: the same bytes for every recipient."""
-    return _head(opcode, len(payload), 0) + payload
+    length = len(payload)
+    if 125 < length < 0x10000:
+        # Most messages: without a call of its own for the head.
+        return _pack_16(_FIN | opcode, 126, length) + payload
+    return _head(opcode, length, 0) + payload
 
 
 def client_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:

@@ -165,7 +165,7 @@ class Socket(asyncio.Protocol):
 
     def _take_command(self, command: AnyCommand) -> None:
         """Act on a command, unless it is not its turn yet: a page waits until the one before it has gone."""
-        must_wait = isinstance(command, PAGED) and (self._is_paging or self._is_congested)
+        must_wait = (self._is_paging or self._is_congested) and isinstance(command, PAGED)
         if self._held is None and not must_wait:
             self._act(command)
         else:

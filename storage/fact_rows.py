@@ -61,13 +61,13 @@ class CommitRows(Struct):
 
 def fence_row(part: Part) -> Row:
     """(channel, where it must stand, where it will, the `seq` of its own last change or None, posts)."""
-    changed = [fact.seq for fact in part.facts if isinstance(fact, CHANGES_CHANNEL)]
+    changed = [
+        fact.seq
+        for fact in part.facts
+        if not isinstance(fact, MessagePosted) and isinstance(fact, CHANGES_CHANNEL)
+    ]
     own_seq = changed[-1] if changed else None
-    return part.channel_id, part.expected, part.last_seq, own_seq, count_posts(part)
-
-
-def count_posts(part: Part) -> int:
-    return sum(isinstance(fact, MessagePosted) for fact in part.facts)
+    return part.channel_id, part.expected, part.last_seq, own_seq, part.posts
 
 
 def gather(parts: Iterable[Part], ids: Iterator[MessageId]) -> tuple[CommitRows, list[tuple[MessageId, ...]]]:

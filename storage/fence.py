@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from protocol.facts import Part
 from protocol.ids import ChannelId, MessageId
-from storage.fact_rows import count_posts, fence_row
+from storage.fact_rows import fence_row
 from storage.row_statements import Kind, RowsStatement, execute_driver
 
 MOVE = """
@@ -73,6 +73,6 @@ def move_channels(connection: Connection, parts: Sequence[Part]) -> Moved:
 
 def _next_ids(connection: Connection, parts: Sequence[Part]) -> list[MessageId]:
     """SQLite has one writer: what follows on the last id is free until the transaction ends."""
-    count = sum(count_posts(part) for part in parts)
+    count = sum(part.posts for part in parts)
     last = execute_driver(connection, LAST_ID).fetchone()[0] if count else 0
     return [MessageId(last + number) for number in range(1, count + 1)]
