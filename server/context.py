@@ -16,8 +16,10 @@ from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.channels import Channels
 from storage.conversations import Conversations
+from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.roles import Roles
 from storage.sessions import Sessions
 
 
@@ -32,7 +34,9 @@ class Context(Struct, frozen=True, kw_only=True):
     database: Database
     accounts: Accounts
     sessions: Sessions
+    roles: Roles
     audit: AuditLog
+    departures: Departures
     channels: Channels
     messages: Messages
     conversations: Conversations

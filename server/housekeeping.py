@@ -3,16 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 from msgspec import Struct
 
 from protocol.errors import Unavailable
 from server.context import Context
+from server.departures import see_off_all
+from storage.session_sweeping import sweep_sessions
 from storage.sweeping import sweep_deleted_channels
 
 LOG: Final = logging.getLogger("server")
 SOON_S: Final = 60.0
+RARELY_S: Final = 3600.0
+KEPT_AFTER_END: Final = timedelta(days=30)
 
 
 class Chore(Struct, frozen=True):
@@ -26,7 +31,19 @@ class Chore(Struct, frozen=True):
 def chores(context: Context) -> tuple[Chore, ...]:
     """All there is to tidy up."""
     database = context.database
-    return (Chore("deleted channels are gone for good", SOON_S, lambda: sweep_deleted_channels(database)),)
+    return (
+        Chore("deleted channels are gone for good", SOON_S, lambda: sweep_deleted_channels(database)),
+        Chore(
+            "deleted users have left their channels",
+            SOON_S,
+            lambda: see_off_all(context.chat, context.departures),
+        ),
+        Chore(
+            "sessions and tokens that ended long ago are gone",
+            RARELY_S,
+            lambda: sweep_sessions(database, context.clock.now() - KEPT_AFTER_END),
+        ),
+    )
 
 
 async def keep_house(chore: Chore) -> None:
