@@ -5,6 +5,7 @@ from msgspec import Struct
 from actors.chat import Chat
 from actors.ports import Clock
 from server.auth import Authenticator
+from server.blobs import Blobs
 from server.descriptions import Descriptions
 from server.logins import Logins
 from server.passwords import PasswordHasher
@@ -40,6 +41,7 @@ class Context(Struct, frozen=True, kw_only=True):
     channels: Channels
     messages: Messages
     conversations: Conversations
+    blobs: Blobs
     authenticator: Authenticator
     hasher: PasswordHasher
     throttles: Throttles

@@ -14,7 +14,9 @@ from protocol.errors import Code, Refusal, Refused
 from server.calls import Call
 from server.context import Context
 from server.decoding import decode_json, decode_strings
+from server.file_answers import FileAnswer, file_response
 from server.routing import Route
+from server.uploads import discard_uploads, read_form
 
 BODY_MAX_BYTES: Final = 256 * 1024
 BODY_TIMEOUT_S: Final = 20.0
@@ -36,7 +38,8 @@ def add_routes(app: web.Application, context: Context, routes: Iterable[Route]) 
 
 def bind(route: Route, context: Context) -> WebHandler:
     """The route as a handler of aiohttp's. What it refuses is raised as Refused."""
-    read_arguments = _argument_reader(route)
+    read_arguments = _argument_reader(route, context)
+    run = _run_with_files if route.takes_files else _run
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = Call(context, request)
@@ -49,6 +52,17 @@ def bind(route: Route, context: Context) -> WebHandler:
         return _encoded(result, call.status or route.status, route.media_type)
 
     return answer
+
+
+async def _run(route: Route, call: Call, arguments: Arguments) -> Any:
+    return await route.handler(call, **arguments)
+
+
+async def _run_with_files(route: Route, call: Call, arguments: Arguments) -> Any:
+    try:
+        return await route.handler(call, **arguments)
+    finally:
+        await discard_uploads(arguments["body"], call.context.blobs)
 
 
 async def _admit(route: Route, call: Call) -> None:
@@ -64,9 +78,9 @@ async def _admit(route: Route, call: Call) -> None:
         raise Refused(Refusal(Code.FORBIDDEN, "Only a superuser may do this."))
 
 
-def _argument_reader(route: Route) -> Callable[[web.Request], Awaitable[Arguments]]:
+def _argument_reader(route: Route, context: Context) -> Callable[[web.Request], Awaitable[Arguments]]:
     shape = route.shape
-    decoder = msgspec.json.Decoder(shape.body) if shape.body is not None else None
+    read_body = _body_reader(route, context)
 
     async def read(request: web.Request) -> Arguments:
         arguments: Arguments = {}
@@ -74,11 +88,22 @@ def _argument_reader(route: Route) -> Callable[[web.Request], Awaitable[Argument
             arguments |= msgspec.structs.asdict(decode_strings(request.match_info, shape.path))
         if shape.query is not None:
             arguments["query"] = decode_strings(_query(request), shape.query)
-        if decoder is not None:
-            arguments["body"] = await _read_struct(request, decoder, optional=shape.body_optional)
+        if read_body is not None:
+            arguments["body"] = await read_body(request)
         return arguments
 
     return read
+
+
+def _body_reader(route: Route, context: Context) -> Callable[[web.Request], Awaitable[Any]] | None:
+    kind, optional = route.shape.body, route.shape.body_optional
+    if kind is None:
+        return None
+    if route.takes_files:
+        file_max_bytes = route.file_max_bytes or context.settings.upload_max_bytes
+        return lambda request: read_form(request, kind, context.blobs, file_max_bytes)
+    decoder = msgspec.json.Decoder(kind)
+    return lambda request: _read_struct(request, decoder, optional=optional)
 
 
 def _query(request: web.Request) -> dict[str, str]:
@@ -131,6 +156,8 @@ def _too_large() -> Refused:
 def _encoded(result: Any, status: int, media_type: str) -> web.StreamResponse:
     if result is None:
         return web.Response(status=status)
+    if isinstance(result, FileAnswer):
+        return file_response(result)
     if isinstance(result, str):
         return web.Response(status=status, text=result, content_type=media_type)
     return web.Response(status=status, body=_ENCODE(result), content_type=media_type)

@@ -7,8 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from protocol.errors import MEANINGS, Code, Refusal
+from server.file_answers import FileAnswer
 from server.problems import CONTENT_TYPE, Problem, problem_of
 from server.routing import PLACEHOLDER, Route
+from server.uploads import Upload
 
 Document = dict[str, Any]
 
@@ -66,10 +68,12 @@ class _Schemas:
                 kind
                 for route in routes
                 for kind in (route.shape.path, route.shape.query, route.shape.body, route.shape.answer)
-                if kind is not None
+                if kind not in {None, FileAnswer}
             )
         )
-        schemas, components = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
+        schemas, components = msgspec.json.schema_components(
+            [*kinds, Problem], schema_hook=_schema_of_file, ref_template=_REF
+        )
         self._by_kind = dict(zip([*kinds, Problem], schemas, strict=True))
         self.components: Document = dict(components)
         # Placeholders and queries are parameters, each with its schema in place.
@@ -101,7 +105,8 @@ def _operation(route: Route, schemas: _Schemas) -> Document:
         "x-access": route.access,
     }
     if route.shape.body is not None:
-        content = {"application/json": {"schema": schemas.of(route.shape.body)}}
+        media_type = "multipart/form-data" if route.takes_files else "application/json"
+        content = {media_type: {"schema": schemas.of(route.shape.body)}}
         operation["requestBody"] = {"required": not route.shape.body_optional, "content": content}
     return operation
 
@@ -139,8 +144,19 @@ def _successes(route: Route, schemas: _Schemas) -> Document:
 def _content(route: Route, schemas: _Schemas) -> Document:
     if route.shape.answer is None:
         return {}
-    schema = {"type": "string"} if route.shape.answer is str else schemas.of(route.shape.answer)
-    return {"content": {route.media_type: {"schema": schema}}}
+    return {"content": {route.media_type: {"schema": _answer_schema(route.shape.answer, schemas)}}}
+
+
+def _answer_schema(answer: Any, schemas: _Schemas) -> Document:
+    if answer is FileAnswer:
+        return {"description": "The bytes of the file."}
+    return {"type": "string"} if answer is str else schemas.of(answer)
+
+
+def _schema_of_file(kind: type) -> Document:
+    if kind is not Upload:
+        raise NotImplementedError
+    return {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 
 
 def _refusals(route: Route) -> Document:

@@ -1,7 +1,8 @@
 """Typed routes: what a request is decoded into, who may call, what is answered and what may be refused.
 
 A handler is an async function. Its parameters say what it takes: `call`, then the path's placeholders,
-`query` and `body`; its return type says what it answers, and its docstring what it does.
+`query` and `body`; its return type says what it answers, and its docstring what it does. A body with a field
+of type `Upload` comes as multipart/form-data, any other as JSON; a `FileAnswer` is a file.
 Next on a message's path: `dispatch.py` runs a route.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, Final, Literal, get_args, get_type_hints
 from msgspec import Struct, defstruct
 
 from protocol.errors import Code
+from server.uploads import upload_fields
 
 Access = Literal["anyone", "auth0", "user", "superuser"]
 Handler = Callable[..., Awaitable[Any]]
@@ -52,7 +54,10 @@ class Shape(Struct, frozen=True, kw_only=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """One method of one path. `also` are other statuses of success; `spends_budget` counts as a command."""
+    """One method of one path. `also` are other statuses of success; `spends_budget` counts as a command.
+
+    A file of the body may have `file_max_bytes`; None: as many as the settings say.
+    """
 
     method: Method
     path: str
@@ -65,6 +70,7 @@ class Route(Struct, frozen=True, kw_only=True):
     refuses: tuple[Code, ...] = ()
     media_type: str = "application/json"
     spends_budget: bool = False
+    file_max_bytes: int | None = None
 
     @property
     def name(self) -> str:
@@ -78,6 +84,11 @@ class Route(Struct, frozen=True, kw_only=True):
     def takes_nonce(self) -> bool:
         """Whether repeating the request with the same nonce answers what the first one made."""
         return "nonce" in getattr(self.shape.body, "__struct_fields__", ())
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether the body is multipart/form-data."""
+        return bool(upload_fields(self.shape.body))
 
     @property
     def all_refusals(self) -> tuple[Code, ...]:
