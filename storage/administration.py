@@ -16,6 +16,7 @@ from storage.audit import record_act
 from storage.server_state import count_revocation
 from storage.session_rows import end_sessions
 from storage.tables import sessions, telegram_links, user_roles, users
+from storage.tenant_sessions import bury
 from storage.user_rows import EXISTS, load_user
 
 BELONGINGS = (sessions, user_roles, telegram_links)
@@ -77,7 +78,8 @@ def delete_user(
         return LastSuperuser()
     left = nobody(user_id)
     gone = update(users).where(users.c.id == user_id, EXISTS)
-    row = gone.values(**BLANK, username=left.username, email=left.username, deleted_at=now, updated_at=now)
+    names = {"username": left.username, "email": left.username, "auth0_id": bury(connection, user_id)}
+    row = gone.values(**BLANK, **names, deleted_at=now, updated_at=now)
     if connection.execute(row.returning(users.c.id)).first() is None:
         return None
     for table in BELONGINGS:
@@ -89,7 +91,6 @@ def delete_user(
 
 BLANK: dict[str, Any] = {
     "hashed_password": None,
-    "auth0_id": None,
     "is_active": False,
     "is_superuser": False,
     "full_name": None,
