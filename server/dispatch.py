@@ -45,7 +45,7 @@ def bind(route: Route, context: Context) -> WebHandler:
         call = Call(context, request)
         try:
             await _admit(route, call)
-            result = await route.handler(call, **await read_arguments(request))
+            result = await run(route, call, await read_arguments(request))
         finally:
             if route.spends_budget:
                 call.show_budget()
