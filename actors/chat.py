@@ -27,6 +27,7 @@ from actors.user_mail import (
     EndSessions,
     ProfileChanged,
     Refresh,
+    ReportChanged,
     UserLimits,
     UserSurroundings,
 )
@@ -34,7 +35,7 @@ from protocol.errors import Code, Refusal, Refused
 from protocol.events import ChannelAdded
 from protocol.ids import ChannelId, SessionId, UserId
 from protocol.resources import Channel as ChannelResource
-from protocol.resources import PublicProfile, Status
+from protocol.resources import PublicProfile, Report, Status
 
 log = logging.getLogger("actors")
 
@@ -168,6 +169,10 @@ class Chat:
     def profile_changed(self, profile: PublicProfile) -> None:
         """Tell those who share a channel how a user looks now."""
         self.system.put(("user", profile.id), ProfileChanged(profile))
+
+    def report_changed(self, report: Report) -> None:
+        """Tell its reporter's sockets how a report stands now."""
+        self.system.put(("user", report.reporter_id), ReportChanged(report))
 
     def presence(self, user_id: UserId) -> Status:
         return self._presence.status_of(user_id)

@@ -37,12 +37,13 @@ from actors.user_mail import (
     ProfileShown,
     ReadyLoaded,
     Refresh,
+    ReportChanged,
     Resolved,
     UserSurroundings,
 )
 from protocol import commands
 from protocol.errors import MEANINGS, Code, Refusal
-from protocol.events import UserUpdate
+from protocol.events import ReportUpdate, UserUpdate
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.rates import TokenBucket
 from protocol.resources import PublicProfile
@@ -114,6 +115,8 @@ class User(Actor):
                 self._profile_changed(mail.profile)
             case ProfileShown():
                 self._show_profile(mail)
+            case ReportChanged():
+                self._around.fanout.tell_user(self._id, ReportUpdate(report=mail.report))
             case Attach():
                 self._identity = mail.by
                 self._own_connections().attach(mail)

@@ -16,7 +16,7 @@ from protocol.errors import Refusal
 from protocol.events import Limits
 from protocol.ids import ChannelId, Seq, SessionId
 from protocol.rates import Rate
-from protocol.resources import PublicProfile, ReadyChannel
+from protocol.resources import PublicProfile, ReadyChannel, Report
 
 TRY_AGAIN = 1012
 
@@ -127,6 +127,12 @@ class ProfileShown(Struct, frozen=True):
 
     profile: PublicProfile
     result: Sequence[ReadyChannel] | Exception
+
+
+class ReportChanged(Struct, frozen=True):
+    """A report of the user's was filed or changed: their sockets are told."""
+
+    report: Report
 
 
 class Resolved(Struct, frozen=True):

@@ -15,6 +15,7 @@ ChannelKind = Literal["channel", "direct"]
 Role = Literal["owner", "admin", "member"]
 Via = Literal["web", "twilio", "whatsapp", "telegram", "agent", "webhook"]
 Status = Literal["online", "away", "offline"]
+ReportStatus = Literal["open", "in_progress", "resolved"]
 
 
 class PublicProfile(Struct, frozen=True):
@@ -231,7 +232,7 @@ class Report(Struct, frozen=True, kw_only=True):
     reporter_id: UserId
     title: str
     content: str
-    status: Literal["open", "in_progress", "resolved"]
+    status: ReportStatus
     comment: str | None
     resolved_at: datetime | None
     resolved_by: UserId | None

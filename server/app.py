@@ -34,6 +34,7 @@ from server.logins import Logins
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
 from server.readiness import Readiness
+from server.reports import ReportDesk
 from server.rest.table import ROUTES
 from server.revocations import Revocations
 from server.secret_key import load_secret_key
@@ -51,6 +52,7 @@ from storage.conversations import Conversations
 from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.reports import Reports
 from storage.roles import Roles
 from storage.server_state import ServerState
 from storage.sessions import Sessions
@@ -168,6 +170,7 @@ def compose(
         messages=messages,
         conversations=Conversations(database),
         blobs=Blobs(settings.data_folder / "files"),
+        reports=ReportDesk(Reports(database), chat, clock),
         authenticator=Authenticator(tokens, sessions, clock, access),
         hasher=hasher,
         throttles=throttles,

@@ -10,6 +10,7 @@ from server.descriptions import Descriptions
 from server.logins import Logins
 from server.passwords import PasswordHasher
 from server.readiness import Readiness
+from server.reports import ReportDesk
 from server.settings import Settings
 from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
@@ -42,6 +43,7 @@ class Context(Struct, frozen=True, kw_only=True):
     messages: Messages
     conversations: Conversations
     blobs: Blobs
+    reports: ReportDesk
     authenticator: Authenticator
     hasher: PasswordHasher
     throttles: Throttles

@@ -13,6 +13,8 @@ from server.rest.membership import membership
 from server.rest.messages import messages
 from server.rest.status import status
 from server.rest.users import users
+from server.rest.reports import reports
+from server.rest.roles import roles
 from server.routing import Route
 
 PARTS: Final = (
@@ -29,3 +31,7 @@ PARTS: Final = (
     conversations,
 )
 ROUTES: Final[tuple[Route, ...]] = tuple(route for part in PARTS for route in part.routes)
+    reports,
+    admin_users,
+    roles,
+    audit,
