@@ -17,15 +17,17 @@ _USERNAME = r"^[A-Za-z0-9._-]+(?!\n)$"
 _EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+(?!\n)$"
 _PHONE = r"^\+?[0-9 ()./-]+(?!\n)$"
 _URL = r"^https?://[^\s\x00-\x1f\x7f]+(?!\n)$"
-_ONE_LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])\S(.*\S)?$"
+ONE_LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])\S(.*\S)?$"
 CURSOR: Final = r"^[A-Za-z0-9_-]*(?!\n)$"
+TARGET: Final = r"^([a-z_]+(:[0-9]+)?|[0-9]+)(?!\n)$"
 # What people are told instead of a pattern.
 PATTERN_WORDS: Final = {
     _USERNAME: "1 to 100 of letters, digits, dot, underscore and hyphen",
     _EMAIL: "an e-mail address, such as alice@example.org",
     _PHONE: "a telephone number, such as +4930123456",
     _URL: "an http or https address",
-    _ONE_LINE: "one line that neither begins nor ends with a space",
+    TARGET: "a kind of thing, an id, or both, such as user:7",
+    ONE_LINE: "one line that neither begins nor ends with a space",
     CURSOR: "the `next` of a page of this list",
 }
 
@@ -38,7 +40,7 @@ Bio = Annotated[str, Meta(max_length=2000)]
 Phone = Annotated[str, Meta(max_length=40, pattern=_PHONE, examples=["+4930123456"])]
 Picture = Annotated[str, Meta(max_length=2000, pattern=_URL)]
 
-ChannelName = Annotated[str, Meta(min_length=1, max_length=80, pattern=_ONE_LINE, examples=["general"])]
+ChannelName = Annotated[str, Meta(min_length=1, max_length=80, pattern=ONE_LINE, examples=["general"])]
 Description = Annotated[str, Meta(max_length=2000)]
 JoinCode = Annotated[str, Meta(min_length=1, max_length=64)]
 Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_MAX_CHARS, examples=["Hello!"])]

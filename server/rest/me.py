@@ -6,9 +6,10 @@ from protocol.errors import Code, Refusal, Refused
 from protocol.resources import Session, User
 from server.auth import REVOKED
 from server.calls import Call
-from server.fields import ASessionId, Bio, Email, FullName, In, Password, Picture, Username
+from server.fields import ASessionId, Bio, Email, FullName, In, Password, Phone, Picture, Username
 from server.paging import Page, PageQuery, page_of, read_cursor
 from server.passwords import password_refusal
+from server.phone_numbers import normal_phone
 from server.profiles import public_profile
 from server.rest.accounts import untaken
 from server.routing import Routes
@@ -24,6 +25,12 @@ class ProfileUpdate(In, frozen=True, kw_only=True):
     picture: Picture | UnsetType | None = UNSET
     email: Email | UnsetType = UNSET
     username: Username | UnsetType = UNSET
+
+
+class PhoneChange(In, frozen=True, kw_only=True):
+    """null takes the number away."""
+
+    phone_number: Phone | None
 
 
 class PasswordChange(In, frozen=True, kw_only=True):
@@ -50,6 +57,17 @@ async def update_me(call: Call, body: ProfileUpdate) -> User:
     user = untaken(saved)
     context.chat.profile_changed(public_profile(user))
     return user
+
+
+@me.put("/auth/me/phone", refuses=(Code.TAKEN,))
+async def change_phone(call: Call, body: PhoneChange) -> User:
+    """Change your telephone number, which is kept as E.164, or take it away."""
+    phone_number = None if body.phone_number is None else normal_phone(body.phone_number)
+    context = call.context
+    saved = await context.accounts.update(call.user_id, context.clock.now(), phone_number=phone_number)
+    if saved is None:
+        raise Refused(REVOKED)
+    return untaken(saved)
 
 
 @me.put("/auth/me/password", refuses=(Code.WRONG_PASSWORD, Code.RATE_LIMITED, Code.OVERLOADED))

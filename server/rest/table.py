@@ -3,6 +3,8 @@
 from typing import Final
 
 from server.rest.accounts import accounts
+from server.rest.admin_users import admin_users
+from server.rest.audit import audit
 from server.rest.auth0 import auth0
 from server.rest.channel_messages import channel_messages
 from server.rest.channels import channels
@@ -11,6 +13,7 @@ from server.rest.invites import invites
 from server.rest.me import me
 from server.rest.membership import membership
 from server.rest.messages import messages
+from server.rest.roles import roles
 from server.rest.status import status
 from server.rest.users import users
 from server.rest.reports import reports
@@ -29,6 +32,9 @@ PARTS: Final = (
     channel_messages,
     messages,
     conversations,
+    admin_users,
+    roles,
+    audit,
 )
 ROUTES: Final[tuple[Route, ...]] = tuple(route for part in PARTS for route in part.routes)
     reports,

@@ -61,6 +61,7 @@ ACCOUNT: Final = {
     "GET /auth/me": Line(ALL),
     "PUT /auth/me": Line(ALL, {"bio": "x"}),
     "PUT /auth/me/password": Line(ALL, {"current_password": PASSWORD, "new_password": PASSWORD}),
+    "PUT /auth/me/phone": Line(ALL, {"phone_number": None}),
     "GET /auth/sessions": Line(ALL),
     "DELETE /auth/sessions/{session_id}": Line((204, 404, 404, 404, 404, 404)),
     "POST /auth/sync": Line((403,) * 6, {}),
@@ -113,4 +114,22 @@ CONVERSATION: Final = {
     "POST /auth/conversations/{conversation_id}/messages": Line((201, 404, 404, 404, 201, 404), SAID),
     "PUT /auth/conversations/{conversation_id}/read": Line(BETWEEN_TWO),
 }
-LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION
+MADE_BY_SUPERUSER: Final[Answers] = (403, 403, 403, 403, 403, 201)
+DONE_BY_SUPERUSER: Final[Answers] = (403, 403, 403, 403, 403, 204)
+NEW_ACCOUNT: Final = {"username": "new", "email": "new@example.org", "password": PASSWORD}
+ADMINISTRATION: Final = {
+    "GET /auth/users": Line(SUPERUSER),
+    "POST /auth/users": Line(MADE_BY_SUPERUSER, NEW_ACCOUNT),
+    "GET /auth/users/{user_id}": Line(SUPERUSER),
+    "DELETE /auth/users/{user_id}": Line(DONE_BY_SUPERUSER),
+    "PUT /auth/users/{user_id}/disable": Line(SUPERUSER),
+    "PUT /auth/users/{user_id}/enable": Line(SUPERUSER),
+    "PUT /auth/users/{user_id}/superuser": Line(SUPERUSER),
+    "GET /auth/users/{user_id}/roles": Line(SUPERUSER),
+    "PUT /auth/users/{user_id}/roles": Line(SUPERUSER, {"roles": []}),
+    "GET /auth/roles": Line(SUPERUSER),
+    "POST /auth/roles": Line(MADE_BY_SUPERUSER, {"name": "{new_name}"}),
+    "DELETE /auth/roles/{role_id}": Line(DONE_BY_SUPERUSER),
+    "GET /auth/audit": Line(SUPERUSER),
+}
+LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION

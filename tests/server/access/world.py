@@ -67,6 +67,7 @@ class World:
             await member.post("/channels/join", {"join_code": channel["join_code"]}, expect=200)
         await owner.put(f"{where}/roles/{self.people['admin'].id}", {"role": "admin"})
         said = await owner.post(f"{where}/messages", {"content": "hello"})
+        role = await self.people["superuser"].post("/auth/roles", {"name": f"role {number}"})
         direct = await user.post("/messages", {"recipient_id": owner.id, "content": "hello"})
         return {
             "channel_id": channel["id"],
@@ -76,6 +77,7 @@ class World:
             "direct_id": direct["id"],
             "conversation_id": direct["conversation_id"],
             "user_id": target.id,
+            "role_id": role["id"],
             "session_id": await self._other_session("user"),
             "new_name": f"new {number}",
         }
