@@ -34,8 +34,8 @@ def changes(people: list[PublicProfile]) -> dict[str, list[tuple[int, Any]]]:
     """By event: who does what, after a message of Ann's in a channel of Ann, Bob and Cid."""
     _, bob, cid, _ = people
     return {
-        "NewMessage": [(0, PostMessage(content="new", nonce="n", parent_id=ONE))],
-        "MessageUpdate": [(0, EditMessage(message_id=ONE, content="edited"))],
+        "NewMessage": [(0, PostMessage(content="new @bob", nonce="n", parent_id=ONE))],
+        "MessageUpdate": [(0, EditMessage(message_id=ONE, content="edited @ann"))],
         "MessageDelete": [(1, PLUS), (0, DeleteMessage(message_id=ONE))],
         "ReactionUpdate": [(0, PLUS), (1, PLUS), (0, MINUS), (2, PLUS)],
         "MemberJoined": [(3, JoinChannel())],
@@ -70,7 +70,7 @@ async def test_snapshot_and_events_are_a_fresh_snapshot(kind: str) -> None:
         ann, bob, cid, _ = people
         on.store.add_reaction("+1")
         channel_id = on.store.add_channel(ann.id, "one", [bob.id, cid.id])
-        await on.ask(ann, channel_id, PostMessage(content="first", nonce="1"))
+        await on.ask(ann, channel_id, PostMessage(content="first @bob", nonce="1"))
         listener = await on.attach(ann)
         stayed = await snapshot(on, listener, channel_id)
         stayed.resume_at(stayed.applied)

@@ -237,6 +237,22 @@ async def test_a_new_profile_is_shown_and_used_at_once() -> None:
         assert [event.user for event in bob.only(MemberJoined)] == [new]
 
 
+async def test_a_new_name_can_be_mentioned_at_once_in_channels_that_are_awake_and_wakes_none() -> None:
+    async with scene() as on:
+        ann, bob, channel_id = await one_channel(on)
+        asleep = on.store.add_channel(ann.user_id, "two")
+        await on.say(bob, commands.Send(channel_id=channel_id, content="@ann", nonce="1"))
+        anna = PublicProfile(ann.user_id, "Anna")
+        on.store.tables.users[ann.user_id].profile = anna
+        on.chat.profile_changed(anna)
+        await on.settle()
+        await on.say(bob, commands.Send(channel_id=channel_id, content="@ann @anna", nonce="2"))
+        await on.say(bob, commands.Send(channel_id=channel_id, content="@ann", nonce="3"))
+        mentions = [event.message.mentions for event in bob.only(NewMessage)]
+        assert mentions == [(ann.user_id,), (ann.user_id,), ()]
+        assert on.chat.system.actor(("channel", asleep)) is None
+
+
 async def test_a_profile_that_cannot_be_shown_now_is_shown_later_by_ready() -> None:
     storm = Storm()
     async with scene(storm) as on:

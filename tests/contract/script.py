@@ -31,7 +31,7 @@ from protocol.errors import Refusal
 from protocol.facts import AnyFact, Part
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import PublicProfile
-from tests.contract.stages import START, Stage
+from tests.contract.stages import NAMES, START, Stage
 
 CODES = ("thumbsup", "thumbsdown")
 
@@ -61,11 +61,13 @@ class Script:
         random, count = self._random, self._count
         message_id = MessageId(random.randint(1, max(1, messages)))
         makers: list[Any] = [
-            lambda: PostMessage(content=f"text {count}", nonce=random.choice((None, f"n{count}"))),
+            lambda: PostMessage(
+                content=f"text {count} {self._names()}", nonce=random.choice((None, f"n{count}"))
+            ),
             lambda: PostMessage(
                 content=f"reply {count}", nonce=f"n{count}", parent_id=self._parent(messages)
             ),
-            lambda: EditMessage(message_id=message_id, content=f"edited {count}"),
+            lambda: EditMessage(message_id=message_id, content=f"edited {count} {self._names()}"),
             lambda: DeleteMessage(message_id=message_id),
             lambda: self._reaction(message_id),
             lambda: JoinChannel(join_code=random.choice((None, f"code-{count - 3}", f"code-{count - 1}"))),
@@ -81,6 +83,10 @@ class Script:
         weights = [8, 2, 4, 1, 5, 4, 1, 1, 1, 1, 0.5, 1, 0.5, 2]
         command: ChannelCommand = random.choices(makers, weights)[0]()
         return command
+
+    def _names(self) -> str:
+        """Nobody, one or both of these, who may be members or not."""
+        return " ".join(f"@{name}" for name in NAMES if self._random.random() < 0.4)
 
     def _reaction(self, message_id: MessageId) -> ReactTo:
         number = self._random.randrange(len(CODES))

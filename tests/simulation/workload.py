@@ -90,7 +90,11 @@ class Workload:
 
     def _send(self, device: Device) -> None:
         nonce, channel_id = self._nonce(device), self._channel(device)
-        device.post(commands.Send(content=f"text {nonce}", nonce=nonce, channel_id=channel_id))
+        device.post(
+            commands.Send(
+                content=f"{nonce} by @{device.profile.username}", nonce=nonce, channel_id=channel_id
+            )
+        )
 
     def _send_direct(self, device: Device) -> None:
         nonce = self._nonce(device)
@@ -112,7 +116,8 @@ class Workload:
 
     def _edit(self, device: Device) -> None:
         if message := self._message(device):
-            text = f"edited {self._next()}"
+            number = self._next()
+            text = f"edited {number} by " + ("@ann" if number % 2 else "nobody")
             device.ask(
                 commands.EditCommand(message_id=message.id, channel_id=message.channel_id, content=text)
             )

@@ -5,7 +5,18 @@ from typing import Any
 
 from msgspec import structs
 
-from protocol.facts import AnyFact, MemberJoined, MessagePosted, Numbered, Part, PartResult, Taken, Written
+from protocol.facts import (
+    AnyFact,
+    MemberJoined,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    Numbered,
+    Part,
+    PartResult,
+    Taken,
+    Written,
+)
 from protocol.ids import ChannelId, MessageId, Seq, SessionId, UserId
 from protocol.resources import Message, PublicProfile, User
 from storage.accounts import Accounts, NewUser, TakenField
@@ -122,3 +133,23 @@ def deleted(message: Message) -> Message:
     return structs.replace(
         message, content=None, reactions=(), attachments=(), mentions=(), deleted_at=LATER, updated_at=LATER
     )
+
+
+async def get(chat: Chat, room: ChannelId, message_id: MessageId) -> Message:
+    (message,) = await chat.messages.load_messages(room, [message_id])
+    return message
+
+
+def edited(chat: Chat, room: ChannelId, before: Message, after: Message, *, ahead: int = 1) -> MessageEdited:
+    return MessageEdited(at=LATER, seq=chat.next_seq(room, ahead), message=after, previous=before.content)
+
+
+async def edit(chat: Chat, room: ChannelId, message_id: MessageId, content: str, **changes: Any) -> None:
+    before = await get(chat, room, message_id)
+    after = structs.replace(before, content=content, edited_at=LATER, updated_at=LATER, **changes)
+    await chat.write(room, edited(chat, room, before, after))
+
+
+async def delete(chat: Chat, room: ChannelId, message_id: MessageId) -> None:
+    message = deleted(await get(chat, room, message_id))
+    await chat.write(room, MessageDeleted(at=LATER, seq=chat.next_seq(room), message=message))

@@ -9,11 +9,9 @@ from sqlalchemy import func, insert, select
 from protocol.facts import (
     Failed,
     MemberLeft,
-    MessageDeleted,
-    MessageEdited,
     ReactionChanged,
 )
-from protocol.ids import ChannelId, MessageId, Seq
+from protocol.ids import ChannelId, Seq
 from protocol.resources import Message
 from storage.engine import Database
 from storage.tables import (
@@ -24,7 +22,7 @@ from storage.tables import (
     message_edits,
     message_reactions,
 )
-from tests.storage.people import LATER, NOW, Chat, deleted, profile
+from tests.storage.people import LATER, NOW, Chat, delete, edit, edited, get, profile
 
 
 @pytest.fixture
@@ -35,23 +33,6 @@ async def chat(database: Database) -> Chat:
 @pytest.fixture
 async def room(chat: Chat) -> ChannelId:
     return await chat.channel("room")
-
-
-async def get(chat: Chat, room: ChannelId, message_id: MessageId) -> Message:
-    (message,) = await chat.messages.load_messages(room, [message_id])
-    return message
-
-
-async def edit(chat: Chat, room: ChannelId, message_id: MessageId, content: str) -> None:
-    message = await get(chat, room, message_id)
-    edited = structs.replace(message, content=content, edited_at=LATER, updated_at=LATER)
-    fact = MessageEdited(at=LATER, seq=chat.next_seq(room), message=edited, previous=message.content)
-    await chat.write(room, fact)
-
-
-async def delete(chat: Chat, room: ChannelId, message_id: MessageId) -> None:
-    message = deleted(await get(chat, room, message_id))
-    await chat.write(room, MessageDeleted(at=LATER, seq=chat.next_seq(room), message=message))
 
 
 def reacted(
@@ -132,6 +113,30 @@ async def test_a_deleted_message_keeps_its_place_and_nothing_else(chat: Chat, ro
     assert await chat.messages.edits(message_id) == []
     for table in (mentions, message_reactions, message_edits):
         assert await count(chat, table) == 0
+
+
+async def test_an_edit_mentions_others_in_place_of_those_before(chat: Chat, room: ChannelId) -> None:
+    ann, bob = chat.ids[:2]
+    kept = await chat.say(room, "@ann", mentions=(ann,))
+    message_id = await chat.say(room, "@ann @bob", mentions=(ann, bob))
+    for text, mentioned in (("@bob @ann", (bob, ann)), ("@bob", (bob,)), ("nobody", ()), ("@ann", (ann,))):
+        await edit(chat, room, message_id, text, mentions=mentioned)
+        assert (await get(chat, room, message_id)).mentions == mentioned
+    assert (await get(chat, room, kept)).mentions == (ann,)
+
+
+async def test_the_last_of_several_edits_in_one_commit_says_who_is_mentioned(
+    chat: Chat, room: ChannelId
+) -> None:
+    ann, bob = chat.ids[:2]
+    message_id = await chat.say(room, "@ann", mentions=(ann,))
+    one = await get(chat, room, message_id)
+    two = structs.replace(one, content="@bob", mentions=(bob,))
+    three = structs.replace(one, content="nobody", mentions=())
+    await chat.write(room, edited(chat, room, one, two), edited(chat, room, two, three, ahead=2))
+    assert (await get(chat, room, message_id)).mentions == ()
+    await chat.write(room, edited(chat, room, three, two), edited(chat, room, two, one, ahead=2))
+    assert (await get(chat, room, message_id)).mentions == (ann,)
 
 
 async def test_reactions_are_shown_in_the_order_of_reacting(chat: Chat, room: ChannelId) -> None:
