@@ -13,11 +13,10 @@ from server.rest.invites import invites
 from server.rest.me import me
 from server.rest.membership import membership
 from server.rest.messages import messages
+from server.rest.reports import reports
 from server.rest.roles import roles
 from server.rest.status import status
 from server.rest.users import users
-from server.rest.reports import reports
-from server.rest.roles import roles
 from server.routing import Route
 
 PARTS: Final = (
@@ -32,12 +31,9 @@ PARTS: Final = (
     channel_messages,
     messages,
     conversations,
+    reports,
     admin_users,
     roles,
     audit,
 )
 ROUTES: Final[tuple[Route, ...]] = tuple(route for part in PARTS for route in part.routes)
-    reports,
-    admin_users,
-    roles,
-    audit,
