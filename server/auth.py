@@ -57,7 +57,7 @@ class Authenticator:
         if holder.ended or holder.expires_at <= now:
             return REVOKED
         self._sessions.note_use(grant.session_id, now)
-        identity = Identity(holder.profile, holder.is_superuser, grant.session_id)
+        identity = Identity(holder.profile, holder.is_superuser, grant.session_id, holder.address)
         return Caller(identity, grant.session_id, grant.expires_at)
 
     def is_of_tenant(self, token: str) -> bool:

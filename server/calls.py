@@ -3,6 +3,7 @@
 from typing import Final, TypeVar
 
 from aiohttp import web
+from msgspec import structs
 
 from actors.channel_commands import Identity
 from protocol.audit import Action, Detail, Doer, TargetType
@@ -75,12 +76,13 @@ class Call:
         caller = await self.context.authenticator.authenticate(self.token())
         if isinstance(caller, Refusal):
             raise Refused(caller)
-        self._caller = caller
+        here = structs.replace(caller.identity, address=self.origin.address)
+        self._caller = structs.replace(caller, identity=here)
 
     @property
     def doer(self) -> Doer:
         """The caller, for a transaction that records what it does (`storage.audit.record_act`)."""
-        return Doer(self.user_id, self.origin.address)
+        return Doer(self.user_id, self.identity.address)
 
     async def audit(
         self, action: Action, target_type: TargetType, target_id: int, detail: Detail | None = None

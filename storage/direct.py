@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from protocol.ids import ChannelId, Seq, UserId
@@ -21,8 +21,10 @@ def conversation_id(user_id: UserId, peer_id: UserId) -> str:
 
 
 def find_direct(connection: Connection, user_id: UserId, peer_id: UserId) -> ChannelId | None:
-    query = select(channels.c.id).where(channels.c.conversation_id == conversation_id(user_id, peer_id))
-    return connection.execute(query).scalar()
+    """None when they have none yet, or one of them was deleted."""
+    is_it = channels.c.conversation_id == conversation_id(user_id, peer_id)
+    is_dead = exists().where(users.c.id.in_((user_id, peer_id)), users.c.deleted_at.is_not(None))
+    return connection.execute(select(channels.c.id).where(is_it, ~is_dead)).scalar()
 
 
 def make_direct(connection: Connection, user_id: UserId, peer_id: UserId, now: datetime) -> ChannelId | None:

@@ -13,13 +13,14 @@ from storage.user_rows import PROFILE_COLUMNS, profile_of
 
 
 class Holder(Struct, frozen=True):
-    """Who holds a session. `ended` is about the session; `is_active` about the user."""
+    """Who holds a session, opened from `address`. `ended` is about the session, `is_active` the user."""
 
     profile: PublicProfile
     is_active: bool
     is_superuser: bool
     ended: bool
     expires_at: datetime
+    address: str | None
 
 
 HOLDER = (
@@ -29,6 +30,7 @@ HOLDER = (
         users.c.is_superuser,
         sessions.c.is_active.label("session_is_active"),
         sessions.c.expires_at,
+        sessions.c.ip_address,
     )
     .join(users, users.c.id == sessions.c.user_id)
     .where(sessions.c.id == bindparam("session_id"), users.c.deleted_at.is_(None))
@@ -41,7 +43,12 @@ def load_holder(connection: Connection, session_id: SessionId) -> Holder | None:
     if row is None:
         return None
     return Holder(
-        profile_of(row), row.user_is_active, row.is_superuser, not row.session_is_active, row.expires_at
+        profile_of(row),
+        row.user_is_active,
+        row.is_superuser,
+        not row.session_is_active,
+        row.expires_at,
+        row.ip_address,
     )
 
 
