@@ -7,7 +7,9 @@ import msgspec
 
 from server import asyncapi
 from server.docs_page import docs_page
+from server.links import link_routes
 from server.openapi import Document, describe
+from server.plain_text import refuse_nul_in_requests
 from server.routing import Route
 from server.version import version
 
@@ -21,7 +23,10 @@ class Descriptions:
 
     @cached_property
     def document(self) -> Document:
-        return describe(self._routes, version=version(), server_url=self._server_url)
+        document = describe(self._routes, version=version(), server_url=self._server_url)
+        link_routes(document, self._routes)
+        refuse_nul_in_requests(document)
+        return document
 
     @cached_property
     def openapi(self) -> msgspec.Raw:

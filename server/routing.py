@@ -43,6 +43,10 @@ ACCESS_REFUSALS: Final[dict[Access, tuple[Code, ...]]] = {
 }
 
 
+# What is no HTTP is malformed before any route is looked for.
+ALWAYS: Final = (Code.MALFORMED, Code.UNAVAILABLE, Code.DRAINING, Code.INTERNAL)
+
+
 class Shape(Struct, frozen=True, kw_only=True):
     """The types of a handler: structs of the path's placeholders, the query and the body, and the answer."""
 
@@ -101,7 +105,7 @@ class Route(Struct, frozen=True, kw_only=True):
             codes.append(Code.INVALID)
         if self.spends_budget:
             codes.append(Code.RATE_LIMITED)
-        return tuple(dict.fromkeys([*codes, Code.UNAVAILABLE, Code.DRAINING, Code.INTERNAL]))
+        return tuple(dict.fromkeys([*codes, *ALWAYS]))
 
 
 class Routes:

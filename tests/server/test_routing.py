@@ -78,7 +78,7 @@ def test_a_body_with_a_nonce_may_be_sent_again() -> None:
 
 
 def test_refusals_follow_from_access_and_parameters() -> None:
-    always = {Code.UNAVAILABLE, Code.DRAINING, Code.INTERNAL}
+    always = {Code.MALFORMED, Code.UNAVAILABLE, Code.DRAINING, Code.INTERNAL}
     access = {Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED, Code.ACCOUNT_DISABLED}
     body = {Code.MALFORMED, Code.UNSUPPORTED, Code.TOO_LARGE, Code.INVALID}
     assert set(READ.all_refusals) == always | access | {Code.NOT_FOUND, Code.INVALID}
