@@ -60,7 +60,7 @@ from storage.tenant_sessions import TenantSessions
 from storage.tenant_users import TenantUsers
 
 LOG: Final = logging.getLogger("server")
-SWITCH_INTERVAL_S: Final = 0.0002
+SWITCH_INTERVAL_S: Final = 0.00005
 """How long a thread that wants the interpreter waits for it: the default of 5 ms is a commit's whole time."""
 GC_THRESHOLD: Final = 50_000
 SILENT_MAX_S: Final = 75.0
