@@ -11,13 +11,15 @@ from msgspec import Struct
 from actors.chat import Chat
 from actors.ports import Clock
 from protocol.errors import Code, Refusal, Refused
+from protocol.ids import UserId
 from protocol.resources import User
-from server.auth import DISABLED, REVOKED
+from server.auth import NOT_ADMITTED, REVOKED
 from server.auth0 import Profile, TenantAccess, TenantGrant
 from server.logins import Origin
 from server.profiles import public_profile
 from server.throttles import Throttles
 from storage.accounts import Accounts, TakenField
+from storage.tenant_sessions import Admitted
 from storage.tenant_users import NewTenantUser, TenantUsers
 
 LOG: Final = logging.getLogger("auth")
@@ -62,15 +64,14 @@ class TenantAccounts:
         grant = await self._access.tenant.verify(token, now)
         if isinstance(grant, Refusal):
             raise Refused(grant)
-        user = await self._users.find(grant.token.subject)
-        if user is not None and not user.is_active:
-            raise Refused(DISABLED)
-        if await self._access.sessions.is_ended(grant.token):
-            raise Refused(REVOKED)
         said = merged(grant.profile, told)
-        if user is not None:
-            return Synced(await self._update(user, said, now), is_new=False)
-        return await self._create(grant, said, origin, now)
+        match await self._access.sessions.admit(grant.token, now):
+            case Admitted(profile=profile):
+                return Synced(await self._update(profile.id, said, now), is_new=False)
+            case "unknown":
+                return await self._create(grant, said, origin, now)
+            case reason:
+                raise Refused(NOT_ADMITTED[reason])
 
     async def _create(self, grant: TenantGrant, said: Profile, origin: Origin, now: datetime) -> Synced:
         if said.email is None:
@@ -84,15 +85,22 @@ class TenantAccounts:
             picture=said.picture,
         )
         made = untaken(await self._users.create(new, now))
-        LOG.info("registered by the tenant", extra={"user_id": made.id, "address": origin.address})
+        LOG.info("registered by Auth0", extra={"user_id": made.id, "address": origin.address})
+        # A session from the start, for whatever is revoked to find it.
+        admitted = await self._access.sessions.admit(grant.token, now)
+        if not isinstance(admitted, Admitted):
+            raise Refused(NOT_ADMITTED[admitted])
         return Synced(made, is_new=True)
 
-    async def _update(self, user: User, said: Profile, now: datetime) -> User:
+    async def _update(self, user_id: UserId, said: Profile, now: datetime) -> User:
+        user = await self._accounts.find(user_id)
+        if user is None:
+            raise Refused(REVOKED)
         told = {"email": said.email, "full_name": said.name, "picture": said.picture}
         changes = {name: text for name, text in told.items() if text is not None}
         if all(getattr(user, name) == text for name, text in changes.items()):
             return user
-        saved = await self._accounts.update(user.id, now, **changes)
+        saved = await self._accounts.update(user_id, now, **changes)
         if saved is None:
             raise Refused(REVOKED)
         changed = untaken(saved)

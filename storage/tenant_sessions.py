@@ -83,10 +83,6 @@ class TenantSessions:
                 return found
         raise Unavailable("the session is opened by too many at once")
 
-    async def is_ended(self, token: TenantToken) -> bool:
-        """Whether the token was issued before its session ended, or before its user was deleted."""
-        return await self._database.read(lambda connection: _is_ended(connection, token))
-
 
 def buried(subject: str) -> str:
     """What a deleted user keeps of their subject: enough to know their old tokens by."""
@@ -165,10 +161,6 @@ def _insert(connection: Connection, token: TenantToken, now: datetime) -> None:
         updated_at=now,
     )
     connection.execute(row)
-
-
-def _is_ended(connection: Connection, token: TenantToken) -> bool:
-    return _is_over(token, _owners(connection, token.subject), *_line(connection, token))
 
 
 def _is_over(token: TenantToken, owners: Owners, current: _Row | None, last: _Row | None) -> bool:

@@ -34,10 +34,6 @@ class TenantUsers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, subject: str) -> User | None:
-        """The user of this subject."""
-        return await self._database.read(lambda connection: _find(connection, subject))
-
     async def create(self, new: NewTenantUser, now: datetime) -> User | TakenField:
         """The new user, or the one whom somebody else has made meanwhile. Raises Unavailable.
 

@@ -100,8 +100,7 @@ async def test_many_who_ask_at_once_wait_for_one_fetch(auth0: StandIn, keys: Jwk
     auth0.may_answer.clear()
     asking = [asyncio.create_task(is_known(keys, kid)) for kid in ["first"] * 20 + ["other"] * 20]
     asking.append(asyncio.create_task(is_known(keys, "first")))
-    while not auth0.fetches:
-        await asyncio.sleep(0)
+    await auth0.asked.wait()
     # Whoever gives up waiting does not end it for the others.
     asking.pop().cancel()
     auth0.may_answer.set()
@@ -156,8 +155,7 @@ async def test_a_tenant_that_does_not_answer_is_given_up(
 async def test_closing_ends_a_fetch_that_is_under_way(auth0: StandIn, keys: Jwks) -> None:
     auth0.may_answer.clear()
     keys.warm_up()
-    while not auth0.fetches:
-        await asyncio.sleep(0)
+    await auth0.asked.wait()
     await keys.close()
     await keys.close()
 
@@ -236,5 +234,5 @@ def test_only_the_first_keys_count() -> None:
     "unusable", [b"", b"{", b"[]", b"{}", b'{"keys": {}}', b'{"keys": []}', b"\xff", b"[" * 10_000]
 )
 def test_a_document_without_a_usable_key_is_refused(unusable: bytes) -> None:
-    with pytest.raises(ValueError, match=".*"):
+    with pytest.raises(ValueError, match=r"."):
         read_keys(unusable)

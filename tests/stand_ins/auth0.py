@@ -58,6 +58,7 @@ class StandIn:
         self.fetches = 0
         self.is_down = False
         self.answer: web.StreamResponse | bytes | None = None
+        self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -94,6 +95,7 @@ class StandIn:
 
     async def serve_keys(self, request: web.Request) -> web.StreamResponse:
         self.fetches += 1
+        self.asked.set()
         await self.may_answer.wait()
         if self.is_down:
             return web.Response(status=503)
