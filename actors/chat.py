@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors.actor import Cell
 from actors.catch_up import answering
@@ -12,10 +12,11 @@ from actors.channel_commands import ChannelCommand, Done, Identity, JoinChannel,
 from actors.connection import Connection
 from actors.fanout import Fanout
 from actors.journal import Journal
+from actors.known_reactions import KnownReactions
 from actors.open_channel import Surroundings
-from actors.ports import Channels, Clock, Commits, Users
+from actors.ports import Channels, Clock, Commits, ReactionKind, Users
 from actors.presence import Presence
-from actors.resolving import NO_INVITE, NO_USER, ONESELF
+from actors.resolving import NO_INVITE, NO_USER, ONESELF, find_attachments, find_reaction
 from actors.system import System
 from actors.user import User
 from actors.user_mail import (
@@ -34,8 +35,8 @@ from actors.user_mail import (
 from protocol.errors import Code, Refusal, Refused
 from protocol.events import ChannelAdded
 from protocol.ids import ChannelId, SessionId, UserId
+from protocol.resources import Attachment, PublicProfile, Report, Status
 from protocol.resources import Channel as ChannelResource
-from protocol.resources import PublicProfile, Report, Status
 
 log = logging.getLogger("actors")
 
@@ -72,6 +73,7 @@ class Chat:
         self.fanout = Fanout()
         self.journal = Journal(commits)
         self._presence = Presence(self.fanout, clock)
+        self._reactions = KnownReactions(clock)
         self._start(channels)
 
     def _start(self, channels: Channels) -> None:
@@ -87,7 +89,7 @@ class Chat:
             self._clock,
             self.limits,
             self.epoch,
-            {},
+            self._reactions,
         )
         system.register("channel", lambda key: Channel(ChannelId(key), around), restarts=True)
         system.register("user", lambda key: User(UserId(key), user_around), max_mail=1_000)
@@ -124,6 +126,23 @@ class Chat:
         if isinstance(result, Refusal):
             raise Refused(result)
         return result
+
+    async def find_reaction(self, code: str, *, added: bool) -> ReactionKind | None:
+        """The kind of reaction that `code` stands for; a deleted one only where it is taken back."""
+        return await find_reaction(self._users, self._reactions, code, added=added)
+
+    def reaction_changed(self, code: str) -> None:
+        """A kind of reaction was deleted, or looks different now."""
+        self._reactions.forget(code)
+
+    async def find_attachments(
+        self, by: Identity, ids: Sequence[int], nonce: str | None
+    ) -> tuple[Attachment, ...]:
+        """The files that a message with this nonce is to be sent with. Raises `Refused`."""
+        found = await find_attachments(self._users, by.user_id, ids, nonce)
+        if isinstance(found, Refusal):
+            raise Refused(found)
+        return found
 
     async def direct(self, by: Identity, peer_id: UserId) -> ChannelId:
         """The direct channel with `peer_id`, made if need be. Raises `Refused`."""

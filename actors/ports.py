@@ -69,6 +69,8 @@ class ReactionKind(Protocol):
     def code(self) -> str: ...
     @property
     def image_url(self) -> str | None: ...
+    @property
+    def is_deleted(self) -> bool: ...
 
 
 class Users(Protocol):
@@ -86,10 +88,16 @@ class Users(Protocol):
         """The channel of an invite, live or not; None when the code never existed."""
         ...
 
-    async def find_reaction(self, code: str) -> ReactionKind | None: ...
+    async def find_reaction(self, code: str) -> ReactionKind | None:
+        """Deleted ones too: who gave one may take it back."""
+        ...
 
     async def find_attachments(self, owner_id: UserId, ids: Sequence[int]) -> list[Attachment]:
         """Those of `ids` that this user uploaded and that no message has yet."""
+        ...
+
+    async def has_posted(self, sender_id: UserId, nonce: str) -> bool:
+        """Whether this user has sent a message with this nonce, in whatever channel."""
         ...
 
     async def view_channel(self, channel_id: ChannelId, user_id: UserId) -> Channel | None:

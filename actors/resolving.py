@@ -1,5 +1,7 @@
 """From wire commands to commands for a channel: what their ids and codes stand for."""
 
+from collections.abc import Sequence
+
 from actors.channel_commands import (
     ChannelCommand,
     DeleteMessage,
@@ -12,6 +14,7 @@ from actors.channel_commands import (
     ReadHistory,
     ShowTyping,
 )
+from actors.known_reactions import KnownReactions
 from actors.ports import ReactionKind, Users
 from protocol import commands
 from protocol.commands import AnyCommand
@@ -72,17 +75,17 @@ def translate(
 
 
 async def resolve(
-    users: Users, user_id: UserId, command: AnyCommand, reactions: dict[str, ReactionKind]
+    users: Users, user_id: UserId, command: AnyCommand, reactions: KnownReactions
 ) -> Target | Refusal:
-    """Look up what a command names; reaction kinds are remembered in `reactions`."""
+    """Look up what a command names."""
     match command:
         case commands.Send():
             return await _resolve_send(users, user_id, command)
         case commands.React() | commands.Unreact():
-            kind = await users.find_reaction(command.code)
+            added = isinstance(command, commands.React)
+            kind = await find_reaction(users, reactions, command.code, added=added)
             if kind is None:
                 return NO_REACTION
-            reactions[command.code] = kind
             channel_id = ChannelId(command.channel_id)
             return channel_id, translate(command, channel_id, reaction=kind)
         case commands.Join(join_code=str() as join_code):
@@ -92,14 +95,41 @@ async def resolve(
             raise TypeError(f"{type(command).__name__} needs no looking up")
 
 
+async def find_reaction(
+    users: Users, known: KnownReactions, code: str, *, added: bool
+) -> ReactionKind | None:
+    """The kind that `code` stands for; a deleted one only where it is taken back."""
+    kind = known.get(code)
+    if kind is None:
+        kind = await users.find_reaction(code)
+        if kind is not None:
+            known.remember(kind)
+    return None if kind is None or (added and kind.is_deleted) else kind
+
+
+async def find_attachments(
+    users: Users, user_id: UserId, ids: Sequence[int], nonce: str | None
+) -> tuple[Attachment, ...] | Refusal:
+    """The files that a message is to be sent with, by id.
+
+    They are not free any more when the message is a repeat: the first one, found by its nonce, will answer.
+    """
+    found = await users.find_attachments(user_id, ids) if ids else []
+    if len(found) == len(set(ids)):
+        return tuple(found)
+    if nonce is not None and await users.has_posted(user_id, nonce):
+        return ()
+    return NO_ATTACHMENT
+
+
 async def _resolve_send(users: Users, user_id: UserId, command: commands.Send) -> Target | Refusal:
-    attachments = await users.find_attachments(user_id, command.attachments) if command.attachments else []
-    if len(attachments) != len(set(command.attachments)):
-        return NO_ATTACHMENT
+    attachments = await find_attachments(users, user_id, command.attachments, command.nonce)
+    if isinstance(attachments, Refusal):
+        return attachments
     if command.channel_id is not None:
         channel_id: ChannelId | None = ChannelId(command.channel_id)
     else:
         channel_id = await users.open_direct(user_id, UserId(command.recipient_id or 0))
     if channel_id is None:
         return NO_USER
-    return channel_id, translate(command, channel_id, attachments=tuple(attachments))
+    return channel_id, translate(command, channel_id, attachments=attachments)

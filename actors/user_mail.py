@@ -8,7 +8,8 @@ from msgspec import Struct
 from actors.channel_commands import Answer, ChannelCommand, Identity
 from actors.connection import Connection
 from actors.fanout import Fanout
-from actors.ports import Channels, Clock, ReactionKind, Users
+from actors.known_reactions import KnownReactions
+from actors.ports import Channels, Clock, Users
 from actors.presence import Presence
 from actors.system import System
 from protocol.commands import AnyCommand
@@ -33,7 +34,7 @@ class UserLimits(Struct, frozen=True):
 
 
 class UserSurroundings(Struct, frozen=True):
-    """What every user actor of the process works with. `reactions` remembers the kinds seen so far."""
+    """What every user actor of the process works with."""
 
     system: System
     users: Users
@@ -43,7 +44,7 @@ class UserSurroundings(Struct, frozen=True):
     clock: Clock
     limits: UserLimits
     epoch: str
-    reactions: dict[str, ReactionKind]
+    reactions: KnownReactions
 
 
 class Act(Struct, frozen=True):

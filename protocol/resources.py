@@ -76,6 +76,20 @@ class Reaction(Struct, frozen=True):
     user_ids: tuple[UserId, ...]
 
 
+class ReactionKind(Struct, frozen=True):
+    """An emoji that messages can be reacted to with: one that clients draw by its code, or a picture."""
+
+    id: int
+    code: str
+    is_system: bool
+    image_url: str | None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it was a custom one: messages may still bear it, and nobody can give it any more."""
+        return not self.is_system and self.image_url is None
+
+
 class Delivery(Struct, frozen=True):
     """How far a message has got over another transport, such as SMS."""
 

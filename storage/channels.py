@@ -10,24 +10,24 @@ from sqlalchemy.exc import IntegrityError
 
 from protocol.facts import Taken
 from protocol.ids import ChannelId, UserId
-from protocol.resources import Attachment, Channel, Invite, Member, PublicProfile, ReadyChannel
+from protocol.resources import (
+    Attachment,
+    Channel,
+    Invite,
+    Member,
+    PublicProfile,
+    ReactionKind,
+    ReadyChannel,
+)
 from storage.channel_facts import add_invite
 from storage.channel_names import is_any_taken, name_key
 from storage.channel_rows import OWN_VIEWS, VIEW, VIEWS, load_ready, load_view, view_of
 from storage.direct import CREATION_SEQ, add_member, find_direct, make_direct
 from storage.engine import Database
 from storage.message_rows import attachment
-from storage.tables import attachments, channel_members, channels, invites, reactions, users
+from storage.reactions import load_kind
+from storage.tables import attachments, channel_members, channels, invites, messages, users
 from storage.user_rows import PROFILE_COLUMNS, load_profile, profile_of
-
-
-class ReactionRow(Struct, frozen=True):
-    """An emoji that messages can be reacted to with."""
-
-    id: int
-    code: str
-    is_system: bool
-    image_url: str | None
 
 
 class NewChannel(Struct, frozen=True, kw_only=True):
@@ -120,10 +120,9 @@ class Channels:
         query = select(invites.c.channel_id).where(invites.c.code == join_code)
         return await self._database.read(lambda connection: connection.execute(query).scalar())
 
-    async def find_reaction(self, code: str) -> ReactionRow | None:
-        query = select(reactions).where(reactions.c.code == code)
-        row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
-        return None if row is None else ReactionRow(row.id, row.code, row.is_system, row.image_url)
+    async def find_reaction(self, code: str) -> ReactionKind | None:
+        """Deleted ones too: who gave one may take it back."""
+        return await self._database.read(lambda connection: load_kind(connection, code))
 
     async def find_attachments(self, owner_id: UserId, ids: Sequence[int]) -> list[Attachment]:
         """Those of `ids` that this user uploaded and that no message has yet."""
@@ -131,6 +130,12 @@ class Channels:
         query = select(attachments).where(attachments.c.id.in_(ids), is_free).order_by(attachments.c.id)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [attachment(row.id, row.name, row.content_type, row.size) for row in rows]
+
+    async def has_posted(self, sender_id: UserId, nonce: str) -> bool:
+        """Whether this user has sent a message with this nonce, in whatever channel."""
+        is_it = (messages.c.sender_id == sender_id) & (messages.c.nonce == nonce)
+        query = select(messages.c.id).where(is_it)
+        return await self._database.read(lambda connection: connection.execute(query).scalar()) is not None
 
     async def load_profile(self, user_id: UserId) -> PublicProfile | None:
         return await self._database.read(lambda connection: load_profile(connection, user_id))

@@ -52,7 +52,7 @@ class Reports:
     async def comment(
         self, report_id: int, doer: Doer, now: datetime, comment: str, status: ReportStatus | None
     ) -> Report | None:
-        """In place of an earlier comment; with `status`, it has that from now on. None: there is none such."""
+        """In place of an earlier comment; with `status`, it has that from then on. None: no such report."""
         return await self._database.write(lambda c: comment_report(c, report_id, doer, now, comment, status))
 
     async def resolve(self, report_id: int, doer: Doer, now: datetime, comment: str | None) -> Report | None:

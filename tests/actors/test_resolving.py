@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from actors import channel_commands as inner
+from actors.known_reactions import KnownReactions
 from actors.resolving import NO_ATTACHMENT, NO_INVITE, NO_REACTION, NO_USER, resolve, translate
 from protocol import commands
 from protocol.ids import ChannelId, MessageId, Seq, UserId
@@ -79,17 +80,16 @@ def users() -> Users:
 
 
 async def look_up(users: Users, command: commands.AnyCommand) -> Any:
-    return await resolve(users, UserId(1), command, {})
+    return await resolve(users, UserId(1), command, KnownReactions(StillClock()))
 
 
 async def test_names_are_looked_up(users: Users) -> None:
     direct = await look_up(users, commands.Send(content="x", nonce="n", recipient_id=2))
     assert direct == (2, inner.PostMessage(content="x", nonce="n"))
     assert await look_up(users, commands.Join(join_code="c")) == (1, inner.JoinChannel(join_code="c"))
-    known: dict[str, Any] = {}
     react = commands.React(message_id=3, channel_id=7, code="+1")
-    assert isinstance(await resolve(users, UserId(1), react, known), tuple)
-    assert known["+1"].id == 1
+    added = inner.ReactTo(message_id=MessageId(3), reaction_id=1, code="+1", image_url=None, added=True)
+    assert await look_up(users, react) == (7, added)
     with_file = commands.Send(content="x", nonce="n", channel_id=7, attachments=[5])
     assert await look_up(users, with_file) == (
         7,

@@ -197,6 +197,7 @@ async def test_looking_up_what_is_not_there(both: Both) -> None:
     assert await same(both, "users.load_profile", nobody) is None
     assert await same(both, "users.view_channel", nowhere, ann) is None
     assert await same(both, "users.find_attachments", ann, [1]) == []
+    assert await same(both, "users.has_posted", ann, "n") is False
 
 
 async def test_two_people_have_one_direct_channel(both: Both) -> None:

@@ -19,6 +19,7 @@ class ReactionRow(Struct, frozen=True):
     id: int
     code: str
     image_url: str | None = None
+    is_deleted: bool = False
 
 
 class Membership(Struct):

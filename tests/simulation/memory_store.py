@@ -276,6 +276,10 @@ class MemoryStore:
         await self._weather.before("find_attachments")
         return []
 
+    async def has_posted(self, sender_id: UserId, nonce: str) -> bool:
+        await self._weather.before("has_posted")
+        return (sender_id, nonce) in self.tables.nonces
+
     async def view_channel(self, channel_id: ChannelId, user_id: UserId) -> Channel | None:
         await self._weather.before("view_channel")
         row = self.tables.channels.get(channel_id)

@@ -1,0 +1,92 @@
+"""Uploaded files as rows: whose they are, which message they were sent with, and who may have them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
+
+from protocol.ids import UserId
+from protocol.resources import Attachment
+from storage.engine import Database
+from storage.message_rows import attachment
+from storage.tables import attachments, channel_members, channels, messages
+
+CHUNK_ROWS = 100
+
+
+class NewAttachment(Struct, frozen=True, kw_only=True):
+    """`size` in bytes; `sha256` in hexadecimal."""
+
+    owner_id: UserId
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+
+
+class Stored(Struct, frozen=True):
+    """What somebody may download."""
+
+    name: str
+    content_type: str
+    sha256: str
+
+
+class Attachments:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, new: NewAttachment, now: datetime) -> Attachment:
+        values = {name: getattr(new, name) for name in new.__struct_fields__}
+        row = insert(attachments).values(**values, created_at=now, updated_at=now).returning(attachments.c.id)
+        added = await self._database.write(lambda connection: connection.execute(row).scalar_one())
+        return attachment(added, new.name, new.content_type, new.size)
+
+    async def find(self, attachment_id: int, user_id: UserId) -> Stored | None:
+        """A file that is this user's, or that was sent where this user is a member now."""
+        query = (
+            select(attachments.c.name, attachments.c.content_type, attachments.c.sha256)
+            .outerjoin(messages, messages.c.id == attachments.c.message_id)
+            .outerjoin(channels, channels.c.id == messages.c.channel_id)
+            .outerjoin(
+                channel_members,
+                and_(channel_members.c.channel_id == channels.c.id, channel_members.c.user_id == user_id),
+            )
+            .where(attachments.c.id == attachment_id, or_(attachments.c.owner_id == user_id, _is_shown()))
+        )
+        row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else Stored(*row)
+
+    async def sweep_unsent(self, before: datetime, *, chunk_rows: int = CHUNK_ROWS) -> int:
+        """Forget the files uploaded earlier that no message has (any more); how many there were.
+
+        Each chunk is a transaction of its own, so that others get in.
+        """
+        swept = 0
+        while count := await self._database.write(lambda c: _sweep_chunk(c, before, chunk_rows)):
+            swept += count
+        return swept
+
+    async def find_kept(self, hashes: Sequence[str]) -> set[str]:
+        """Those of these contents that a file has."""
+        query = select(attachments.c.sha256).where(attachments.c.sha256.in_(hashes)).distinct()
+        return set(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+
+def _is_shown() -> ColumnElement[bool]:
+    """To a member who has not left, in a message that is not deleted, of a channel that is not."""
+    return and_(
+        messages.c.deleted_at.is_(None),
+        channels.c.deleted_at.is_(None),
+        channel_members.c.user_id.is_not(None),
+        channel_members.c.left_at.is_(None),
+    )
+
+
+def _sweep_chunk(connection: Connection, before: datetime, chunk_rows: int) -> int:
+    is_stale = attachments.c.message_id.is_(None) & (attachments.c.created_at < before)
+    oldest = select(attachments.c.id).where(is_stale).order_by(attachments.c.id).limit(chunk_rows)
+    # Asked again by the deletion itself: somebody may send one of them meanwhile.
+    gone = delete(attachments).where(attachments.c.id.in_(oldest.scalar_subquery()), is_stale)
+    return connection.execute(gone).rowcount
