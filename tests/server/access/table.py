@@ -132,4 +132,14 @@ ADMINISTRATION: Final = {
     "DELETE /auth/roles/{role_id}": Line(DONE_BY_SUPERUSER),
     "GET /auth/audit": Line(SUPERUSER),
 }
-LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION
+# It is `user` who reported.
+REPORT: Final = {
+    "POST /reports": Line(MADE, {"title": "x", "content": "x"}),
+    "GET /reports": Line(ALL),
+    "GET /reports/admin/all": Line(SUPERUSER),
+    "GET /reports/{report_id}": Line((200, 404, 404, 404, 404, 200)),
+    "PUT /reports/{report_id}": Line((200, 404, 404, 404, 404, 403), {"title": "x"}),
+    "POST /reports/{report_id}/comment": Line(SUPERUSER, {"comment": "x"}),
+    "PUT /reports/{report_id}/resolve": Line(SUPERUSER),
+}
+LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT

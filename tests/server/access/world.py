@@ -6,13 +6,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 import aiohttp
-from sqlalchemy import Connection, Update, update
 
 from protocol.ids import SessionId, UserId
 from server.context import Context
 from server.secret_key import load_secret_key
 from server.tokens import AccessTokens
-from storage.tables import users
 from tests.server.access.table import LET_IN, Line
 from tests.server.rest.client import Api, Json, is_described
 
@@ -68,6 +66,7 @@ class World:
         await owner.put(f"{where}/roles/{self.people['admin'].id}", {"role": "admin"})
         said = await owner.post(f"{where}/messages", {"content": "hello"})
         role = await self.people["superuser"].post("/auth/roles", {"name": f"role {number}"})
+        report = await user.post("/reports", {"title": "report", "content": "hello"})
         direct = await user.post("/messages", {"recipient_id": owner.id, "content": "hello"})
         return {
             "channel_id": channel["id"],
@@ -78,6 +77,7 @@ class World:
             "conversation_id": direct["conversation_id"],
             "user_id": target.id,
             "role_id": role["id"],
+            "report_id": report["id"],
             "session_id": await self._other_session("user"),
             "new_name": f"new {number}",
         }
@@ -91,7 +91,7 @@ class World:
     async def kept_out(self, who: str) -> Api:
         """Somebody who is not let in. Whoever once was is a member of the channel."""
         await self.things()
-        member, now = self.people["member"], self.context.clock.now()
+        member, superuser = self.people["member"], self.people["superuser"]
         match who:
             case "nobody":
                 return self.nobody
@@ -102,10 +102,9 @@ class World:
             case "revoked":
                 await member.post("/auth/logout", expect=204)
             case "disabled":
-                await self.context.accounts.disable(UserId(member.id), now)
+                await superuser.put(f"/auth/users/{member.id}/disable")
             case "deleted":
-                gone = update(users).where(users.c.id == member.id).values(deleted_at=now)
-                await self.context.database.write(lambda connection: _execute(connection, gone))
+                await superuser.delete(f"/auth/users/{member.id}")
         return member
 
     async def _expired_token(self, person: Api) -> str:
@@ -113,10 +112,6 @@ class World:
         session_id = SessionId((await person.get("/auth/sessions?limit=1"))["items"][0]["id"])
         tokens = AccessTokens(load_secret_key(self.context.settings), timedelta(minutes=30))
         return tokens.issue(UserId(person.id), session_id, self.context.clock.now() - timedelta(days=2))
-
-
-def _execute(connection: Connection, statement: Update) -> None:
-    connection.execute(statement)
 
 
 def absent(things: Things) -> Things:
