@@ -56,7 +56,8 @@ def _create(connection: Connection, new: NewTenantUser, now: datetime) -> User |
         return existing
     has_address = select(users.c.id).where(func.lower(users.c.email) == func.lower(new.email))
     if connection.execute(has_address).first() is not None:
-        return TakenField("email")
+        # Taken a moment ago, perhaps, by this very user.
+        return _find(connection, new.subject) or TakenField("email")
     username = _free_name(connection, new.usernames)
     if username is None:
         return TakenField("username")
