@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Final
 
-from protocol.commands import AnyCommand, Delete, EditCommand, History, Leave, Read, Send, Sync
+from protocol.commands import AnyCommand, Delete, EditCommand, History, Leave, Read, Send
 from protocol.events import AnyEvent
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.resources import Message
@@ -140,9 +140,7 @@ class Chat:
             case Gone(channel):
                 self._unshown.pop(channel.id, None)
             case MissedSome(channel):
-                await self.connection.send(
-                    Sync(channel_id=channel.id, from_=channel.cursor, epoch=self.state.epoch)
-                )
+                await self.connection.send(self.state.sync(channel))
             case Typing(channel, user_id) if self._screen.is_live and channel.id == self.channel_id:
                 self._screen.show(f"-- {user_name(user_id, self.state.names)} is typing")
 

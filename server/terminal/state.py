@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from protocol.commands import Cursor, Hello, Send
+from protocol.commands import Cursor, Hello, Send, Sync
 from protocol.errors import Code
 from protocol.events import (
     Ack,
@@ -53,6 +53,9 @@ from server.terminal.news import (
     Typing,
 )
 from server.terminal.view import ChannelView
+
+SYNC_ID: Final = "sync:"
+"""How the `id` of a `sync` begins; the channel's follows."""
 
 
 class ClientState:
@@ -129,7 +132,7 @@ class ClientState:
             self.learn(change.user)
         news = [self._caught_up(channel, message) for message in event.messages]
         channel.cursor = event.to
-        channel.is_behind = False
+        channel.is_behind = event.more
         return news
 
     def _caught_up(self, channel: ChannelView, message: Message) -> News:
@@ -181,7 +184,19 @@ class ClientState:
             return []
         return [Acknowledged(send, event.channel_id, event.seq if isinstance(event.seq, int) else Seq(0))]
 
+    def sync(self, channel: ChannelView) -> Sync:
+        """Asks for what was missed in a channel; if it is refused for now, the next event asks again."""
+        return Sync(
+            id=f"{SYNC_ID}{channel.id}", channel_id=channel.id, from_=channel.cursor, epoch=self.epoch
+        )
+
     def _error(self, event: ErrorEvent) -> Sequence[News]:
+        if isinstance(event.reply_to, str) and event.reply_to.startswith(SYNC_ID):
+            channel = self.channels.get(ChannelId(int(event.reply_to.removeprefix(SYNC_ID))))
+            if channel is not None:
+                channel.is_behind = False
+            if event.retryable:
+                return []
         send = self.pending.get(event.reply_to) if isinstance(event.reply_to, str) else None
         if send is not None and not event.retryable:
             del self.pending[send.nonce]

@@ -93,6 +93,24 @@ def test_a_gap_is_never_passed_over() -> None:
     assert state.apply(posted(5)) == [Posted(view, message(5))]
 
 
+def test_what_was_missed_is_asked_for_again_when_that_was_refused() -> None:
+    state = new_state(posted(1))
+    view = state.channels[GENERAL]
+    assert state.apply(posted(3)) == [MissedSome(view)]
+    asked = state.sync(view)
+    assert (asked.channel_id, asked.from_, asked.epoch) == (GENERAL, 1, "e1")
+    refused = ErrorEvent(reply_to=str(asked.id), code=Code.RATE_LIMITED, message="Slow down.", retryable=True)
+    assert state.apply(refused) == []
+    assert state.apply(posted(4)) == [MissedSome(view)]
+
+
+def test_pages_that_follow_by_themselves_are_not_asked_for() -> None:
+    state = new_state(posted(1))
+    assert len(state.apply(posted(5))) == 1
+    state.apply(page(1, 3, message(2), message(3), more=True))
+    assert state.apply(posted(6)) == []
+
+
 def test_hello_says_where_the_client_stands() -> None:
     state = new_state(posted(1), posted(2))
     hello = state.hello("secret")
