@@ -21,6 +21,7 @@ from storage.tables.messages import (
     reactions,
 )
 from storage.tables.operations import agent_usage, audit_log, outbox, reports, server_state
+from storage.tables.search import search_positions
 
 __all__ = [
     "UtcDateTime",
@@ -41,6 +42,7 @@ __all__ = [
     "refresh_tokens",
     "reports",
     "roles",
+    "search_positions",
     "server_state",
     "sessions",
     "sms_opt_outs",

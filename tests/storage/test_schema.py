@@ -28,7 +28,9 @@ REQUIRED_INDEXES = {
 
 
 def table_names(connection: Connection) -> set[str]:
-    return set(inspect(connection).get_table_names()) - {"alembic_version"}
+    """Without what is searched in, which has no common form."""
+    found = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    return {name for name in found if not name.startswith("search_index")}
 
 
 def index_names(connection: Connection) -> dict[str, set[str]]:
@@ -59,10 +61,10 @@ async def test_a_database_goes_up_down_and_up_again(empty_database_url: str) -> 
 async def test_each_revision_can_be_taken_back_alone(empty_database_url: str) -> None:
     await schema.upgrade(empty_database_url)
     database = await Database.open(empty_database_url)
-    for _ in range(4):
+    for _ in range(int(newest_revision())):
         await schema.downgrade(empty_database_url, "-1")
     assert await database.read(table_names) == set()
-    for _ in range(4):
+    for _ in range(int(newest_revision())):
         await schema.upgrade(empty_database_url, "+1")
     assert await is_current(database)
     await database.close()
