@@ -46,12 +46,14 @@ from server.throttles import Throttles
 from server.tokens import AccessTokens
 from server.upgrade import Upgrade
 from storage.accounts import Accounts
+from storage.attachments import Attachments
 from storage.audit import AuditLog
 from storage.channels import Channels
 from storage.conversations import Conversations
 from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.reactions import Reactions
 from storage.reports import Reports
 from storage.roles import Roles
 from storage.server_state import ServerState
@@ -169,6 +171,8 @@ def compose(
         channels=channels,
         messages=messages,
         conversations=Conversations(database),
+        attachments=Attachments(database),
+        reactions=Reactions(database),
         blobs=Blobs(settings.data_folder / "files"),
         reports=ReportDesk(Reports(database), chat, clock),
         authenticator=Authenticator(tokens, sessions, clock, access),

@@ -15,12 +15,14 @@ from server.settings import Settings
 from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
 from storage.accounts import Accounts
+from storage.attachments import Attachments
 from storage.audit import AuditLog
 from storage.channels import Channels
 from storage.conversations import Conversations
 from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.reactions import Reactions
 from storage.roles import Roles
 from storage.sessions import Sessions
 
@@ -42,6 +44,8 @@ class Context(Struct, frozen=True, kw_only=True):
     channels: Channels
     messages: Messages
     conversations: Conversations
+    attachments: Attachments
+    reactions: Reactions
     blobs: Blobs
     reports: ReportDesk
     authenticator: Authenticator

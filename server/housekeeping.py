@@ -11,6 +11,7 @@ from msgspec import Struct
 from protocol.errors import Unavailable
 from server.context import Context
 from server.departures import see_off_all
+from server.upload_sweeping import forget_unsent_files, sweep_blobs
 from storage.session_sweeping import sweep_sessions
 from storage.sweeping import sweep_deleted_channels
 
@@ -43,6 +44,8 @@ def chores(context: Context) -> tuple[Chore, ...]:
             RARELY_S,
             lambda: sweep_sessions(database, context.clock.now() - KEPT_AFTER_END),
         ),
+        Chore("files that were never sent are forgotten", SOON_S, lambda: forget_unsent_files(context)),
+        Chore("contents that no file has are gone", RARELY_S, lambda: sweep_blobs(context)),
     )
 
 

@@ -144,7 +144,9 @@ async def _soon(step: Any) -> Any:
 
 def clean_name(given: str | None) -> str:
     """The last part of a file's name, without what would mislead people or programs."""
-    last = re.split(r"[/\\]", given or "")[-1]
+    # Forms escape quotes and line breaks in names (WHATWG HTML, multipart/form-data encoding algorithm).
+    unescaped = (given or "").replace("%22", '"').replace("%0D", "").replace("%0A", "")
+    last = re.split(r"[/\\]", unescaped)[-1]
     name = UNFIT_IN_NAMES.sub("", last).strip(" .")
     if len(name) <= NAME_MAX_CHARS:
         return name or NAMELESS

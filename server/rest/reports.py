@@ -4,18 +4,17 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from protocol.commands import CONTENT_MAX_CHARS, MAX_INT
+from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Code
 from protocol.resources import Report, ReportStatus
 from server.calls import Call
-from server.fields import AUserId, In
+from server.fields import AReportId, AUserId, In
 from server.paging import Page, PageQuery, page_of, read_cursor
 from server.routing import Routes
 from storage.reports import ReportFilter
 
 reports = Routes("Reports")
 
-AReportId = Annotated[int, Meta(ge=1, le=MAX_INT)]
 Title = Annotated[str, Meta(min_length=1, max_length=255, examples=["The search finds nothing"])]
 Text = Annotated[str, Meta(min_length=1, max_length=CONTENT_MAX_CHARS)]
 OWN_REFUSALS: Final = (Code.NOT_FOUND, Code.FORBIDDEN, Code.CONFLICT)

@@ -8,7 +8,7 @@ from actors.channel_commands import EditMessage, MoveMarker, PostMessage, ReadHi
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import Message
 from server.calls import Call, told
-from server.fields import AMessageId, APosition, Content, In, Nonce
+from server.fields import AFileId, AMessageId, APosition, Content, In, Nonce
 from server.paging import LIMIT_MAX, Page, PageQuery, read_cursor, write_cursor
 
 SKIP_MAX: Final = 10_000
@@ -19,9 +19,12 @@ HistorySkip = Annotated[
 
 
 class MessageCreate(In, frozen=True, kw_only=True):
+    """`attachments` are files of yours that no message has yet."""
+
     content: Content
     parent_id: AMessageId | None = None
     nonce: Nonce | None = None
+    attachments: Annotated[tuple[AFileId, ...], Meta(max_length=10)] = ()
 
 
 class MessageUpdate(In, frozen=True, kw_only=True):
@@ -49,7 +52,9 @@ class Span(NamedTuple):
 
 async def post(call: Call, channel_id: ChannelId, body: MessageCreate) -> Message:
     """Send a message; a repeat answers the first one, with 200. Raises Refused."""
-    command = PostMessage(content=body.content, nonce=call.nonce(body.nonce), parent_id=body.parent_id)
+    nonce = call.nonce(body.nonce)
+    files = await call.context.chat.find_attachments(call.identity, body.attachments, nonce)
+    command = PostMessage(content=body.content, nonce=nonce, parent_id=body.parent_id, attachments=files)
     done = await call.context.chat.ask(call.identity, channel_id, command)
     if done.duplicate:
         call.status = 200

@@ -9,10 +9,12 @@ from server.rest.auth0 import auth0
 from server.rest.channel_messages import channel_messages
 from server.rest.channels import channels
 from server.rest.conversations import conversations
+from server.rest.files import files
 from server.rest.invites import invites
 from server.rest.me import me
 from server.rest.membership import membership
 from server.rest.messages import messages
+from server.rest.reactions import reactions
 from server.rest.reports import reports
 from server.rest.roles import roles
 from server.rest.status import status
@@ -31,6 +33,8 @@ PARTS: Final = (
     channel_messages,
     messages,
     conversations,
+    reactions,
+    files,
     reports,
     admin_users,
     roles,
