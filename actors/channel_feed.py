@@ -81,7 +81,12 @@ class Feed:
             self._wait(Waiting(reader, after_of(reader)))
         elif (changes := self._recall(reader)) is None:
             self._read(reader)
-        elif isinstance(reader, Resume):
+        else:
+            self._fanout.resumes["memory"] += 1
+            self._serve_from_memory(reader, changes)
+
+    def _serve_from_memory(self, reader: Reader, changes: Changes) -> None:
+        if isinstance(reader, Resume):
             self._hand_over(reader, changes)
         else:
             self._answer(reader, changes)
@@ -137,6 +142,7 @@ class Feed:
 
     def _use(self, reader: Reader, changes: Changes) -> None:
         """A page is here; whoever lost the right to read meanwhile gets nothing."""
+        self._fanout.resumes["database"] += 1
         if (refusal := self._refusal(reader)) is not None:
             reader.answer(refusal)
         elif changes.last_seq > self._last_seq:

@@ -5,6 +5,7 @@ that audience has heard, where it was. Next on a message's path: `server/socket.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from actors.connection import Connection
@@ -60,9 +61,16 @@ class Encoded:
 
 
 class Fanout:
-    """The tables of subscribers: channel to sockets, user to sockets."""
+    """The tables of subscribers: channel to sockets, user to sockets.
+
+    `events` counts what was said by type, `deliveries` to how many sockets, `resumes` the pages of what was
+    missed by where they came from: for the metrics, once for each batch.
+    """
 
     def __init__(self) -> None:
+        self.events: Counter[type[AnyEvent]] = Counter()
+        self.deliveries = 0
+        self.resumes = {"memory": 0, "database": 0}
         self._audiences: dict[ChannelId, Audience] = {}
         self._users: dict[UserId, tuple[Connection, ...]] = {}
 
@@ -95,6 +103,7 @@ class Fanout:
     def tell_user(self, user_id: UserId, event: AnyEvent) -> None:
         """A personal event for every live connection of a user; the others have it from their `ready`."""
         encoded = Encoded((event,))
+        self.events[type(event)] += 1
         for connection in self.connections_of(user_id):
             if connection.is_live:
                 connection.write(encoded.frames(connection.codec))
@@ -173,9 +182,11 @@ class Fanout:
     def deliver(self, channel_id: ChannelId, events: Sequence[AnyEvent], last_seq: Seq) -> None:
         """Committed events for the channel's whole audience, which afterwards stands at `last_seq`."""
         audience = self._audiences.setdefault(channel_id, Audience(last_seq))
+        self.events.update(map(type, events))
         for codec, connections in audience.by_codec.items():
             if connections and events:
                 frames = codec.frames(events)
+                self.deliveries += len(connections) * len(events)
                 for connection in connections:
                     connection.write(frames)
         audience.position = last_seq
@@ -185,6 +196,7 @@ class Fanout:
     ) -> None:
         """An ephemeral event, once for everybody in these channels who keeps up; crowds are left out."""
         encoded = Encoded((event,))
+        self.events[type(event)] += 1
         for connection in self._together(channel_ids, EPHEMERAL_MAX_AUDIENCE):
             if connection.user_id != except_user and not connection.is_congested:
                 connection.write(encoded.frames(connection.codec))
@@ -192,6 +204,7 @@ class Fanout:
     def tell_sharers(self, channel_ids: Iterable[ChannelId], event: AnyEvent) -> None:
         """An event about a user, once for everybody in these channels."""
         encoded = Encoded((event,))
+        self.events[type(event)] += 1
         for connection in self._together(channel_ids, sys.maxsize):
             connection.write(encoded.frames(connection.codec))
 

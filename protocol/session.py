@@ -28,9 +28,10 @@ TOO_MANY: Final = 4429
 
 
 class Say(msgspec.Struct, frozen=True):
-    """Frames to write."""
+    """Frames to write. `refused`: they say why something is not done."""
 
     frames: bytes
+    refused: Code | None = None
 
 
 class End(msgspec.Struct, frozen=True):
@@ -124,7 +125,7 @@ class Session:
     def _greet(self, command: AnyCommand | Undecodable, heard: list[Heard]) -> bool:
         """Take what is not an ordinary command; whether the conversation ends with it."""
         if isinstance(command, Undecodable):
-            heard.append(Say(self._error(command.refusal, command.reply_to)))
+            heard.append(self._error(command.refusal, command.reply_to))
             if command.refusal.code is not Code.MALFORMED:
                 return self._is_flood(heard)
             heard.append(End(MALFORMED, command.refusal.message))
@@ -133,7 +134,7 @@ class Session:
             self.is_greeted = True
             heard.append(command)
             return False
-        heard += [Say(self._error(_GREET_FIRST, command.id)), End(UNAUTHENTICATED, _GREET_FIRST.message)]
+        heard += [self._error(_GREET_FIRST, command.id), End(UNAUTHENTICATED, _GREET_FIRST.message)]
         return True
 
     def _control(self, opcode: int, payload: bytes, heard: list[Heard]) -> bool:
@@ -147,7 +148,7 @@ class Session:
                 return True
             case _ if opcode in (TEXT, BINARY):
                 refusal = Refusal(Code.MALFORMED, "The subprotocol needs frames of the other kind.")
-                heard += [Say(self._error(refusal, None)), End(MALFORMED, refusal.message)]
+                heard += [self._error(refusal, None), End(MALFORMED, refusal.message)]
                 return True
         return self._is_flood(heard)
 
@@ -167,13 +168,12 @@ class Session:
         if self._parser.error is not None:
             heard.append(End(self._parser.error.close_code, self._parser.error.reason))
 
-    def _error(self, refusal: Refusal, reply_to: str | None) -> bytes:
-        return self.codec.frame(
-            ErrorEvent(
-                reply_to=UNSET if reply_to is None else reply_to,
-                code=refusal.code,
-                message=refusal.message,
-                retryable=refusal.meaning.retryable,
-                field=UNSET if refusal.field is None else refusal.field,
-            )
+    def _error(self, refusal: Refusal, reply_to: str | None) -> Say:
+        event = ErrorEvent(
+            reply_to=UNSET if reply_to is None else reply_to,
+            code=refusal.code,
+            message=refusal.message,
+            retryable=refusal.meaning.retryable,
+            field=UNSET if refusal.field is None else refusal.field,
         )
+        return Say(self.codec.frame(event), refusal.code)

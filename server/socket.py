@@ -153,6 +153,8 @@ class Socket(asyncio.Protocol):
     def _do(self, heard: Heard) -> None:
         match heard:
             case Say():
+                if heard.refused is not None:
+                    self._edge.registry.refusals[heard.refused] += 1
                 self.write(heard.frames)
             case End():
                 self.close(heard.code, heard.reason)
@@ -181,6 +183,7 @@ class Socket(asyncio.Protocol):
     def _act(self, command: AnyCommand) -> None:
         if self._by is None or self._is_closing:
             return
+        self._edge.registry.commands[type(command)] += 1
         if isinstance(command, Auth):
             # Like any command it spends a token first: looking up who somebody is costs more than most.
             self._edge.chat.act(Act(self._by, command, partial(self._renew, command), self))
@@ -191,6 +194,8 @@ class Socket(asyncio.Protocol):
             self._edge.chat.act(Act(self._by, command, partial(self._answer, command), self))
 
     def _answer(self, command: AnyCommand, result: Result) -> None:
+        if isinstance(result, Refusal):
+            self._edge.registry.refusals[result.code] += 1
         event = reply(command, result)
         if event is not None:
             self.say(event)
@@ -344,6 +349,7 @@ class Socket(asyncio.Protocol):
         """Say why and close, after what was written before; the client has a few seconds to answer."""
         if self._is_closing:
             return
+        self._edge.registry.closes[code] += 1
         self.write(close_frame(code, reason))
         self.flush()
         self._is_closing = True

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from actors.ports import Clock
+from protocol.commands import AnyCommand
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, Limits
 from protocol.session import SILENT
@@ -39,6 +41,8 @@ class SocketRegistry:
     """Sockets by what is due for them.
 
     Each is in one of `HEARTBEAT_S` slots; every second one slot is served, so that heartbeats come evenly.
+    `commands`, `refusals` and `closes` count what sockets asked, were refused and were closed with, for the
+    metrics; `on_flushed` is called when everything that a tick had to say is written.
     """
 
     def __init__(self, clock: Clock, limits: Limits, *, max_sockets: int) -> None:
@@ -52,6 +56,10 @@ class SocketRegistry:
         self._is_refusing = False
         self._emptied: asyncio.Future[None] | None = None
         self._dirty: list[Tended] = []
+        self.commands: Counter[type[AnyCommand]] = Counter()
+        self.refusals: Counter[Code] = Counter()
+        self.closes: Counter[int] = Counter()
+        self.on_flushed: Callable[[], None] = lambda: None
         self._silent: dict[Tended, float] = {}
         self._congested: dict[Tended, float] = {}
         self._closing: dict[Tended, float] = {}
@@ -64,6 +72,11 @@ class SocketRegistry:
     def is_full(self) -> bool:
         """Whether another socket may not be added."""
         return self._is_refusing or self._count >= self._max_sockets
+
+    @property
+    def lagging(self) -> int:
+        """How many sockets have more unsent than their readers keep up with."""
+        return len(self._congested)
 
     def all(self) -> list[Tended]:
         return [socket for slot in self._slots for socket in slot]
@@ -132,6 +145,7 @@ class SocketRegistry:
                 socket.flush()
             except Exception as error:
                 give_up(socket, error)
+        self.on_flushed()
 
     # The timer.
 
