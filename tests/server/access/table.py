@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from tests.server.pictures import png
 from tests.server.rest.client import PASSWORD, Json
 
 LET_IN: Final = ("user", "other", "member", "admin", "owner", "superuser")
@@ -49,6 +50,7 @@ ANYONE: Final = frozenset(
         "GET /openapi.json",
         "GET /asyncapi.json",
         "GET /docs",
+        "GET /reactions/images/{name}",
         "POST /auth/register",
         "POST /auth/login",
         "POST /auth/refresh",
@@ -142,4 +144,19 @@ REPORT: Final = {
     "POST /reports/{report_id}/comment": Line(SUPERUSER, {"comment": "x"}),
     "PUT /reports/{report_id}/resolve": Line(SUPERUSER),
 }
-LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT
+HEART: Final = {"code": "heart"}
+REACTION: Final = {
+    "GET /reactions": Line(ALL),
+    "POST /reactions": Line(MADE, form={"code": "{new_code}", "image": png()}),
+    "DELETE /reactions/{reaction_id}": Line(DONE_BY_SUPERUSER),
+    "PUT /channels/{channel_id}/messages/{message_id}/reactions/{code}": Line(INSIDE, fill=HEART),
+    "DELETE /channels/{channel_id}/messages/{message_id}/reactions/{code}": Line(
+        (404, 404, 204, 204, 204, 404), fill=HEART
+    ),
+}
+# The owner has sent it to the channel.
+FILE: Final = {
+    "POST /files": Line(MADE, form={"file": b"x"}),
+    "GET /files/{file_id}": Line(INSIDE),
+}
+LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT | REACTION | FILE

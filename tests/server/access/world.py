@@ -12,6 +12,7 @@ from server.context import Context
 from server.secret_key import load_secret_key
 from server.tokens import AccessTokens
 from tests.server.access.table import LET_IN, Line
+from tests.server.pictures import png
 from tests.server.rest.client import Api, Json, is_described
 
 ABSENT: Final = 2**40
@@ -64,7 +65,10 @@ class World:
         for member in (self.people["admin"], self.people["member"], target):
             await member.post("/channels/join", {"join_code": channel["join_code"]}, expect=200)
         await owner.put(f"{where}/roles/{self.people['admin'].id}", {"role": "admin"})
-        said = await owner.post(f"{where}/messages", {"content": "hello"})
+        file = await owner.post("/files", data=_form({"file": b"x"}, {}))
+        said = await owner.post(f"{where}/messages", {"content": "hello", "attachments": [file["id"]]})
+        emoji = {"code": f"emoji_{number}", "image": png()}
+        reaction = await user.post("/reactions", data=_form(emoji, {}))
         role = await self.people["superuser"].post("/auth/roles", {"name": f"role {number}"})
         report = await user.post("/reports", {"title": "report", "content": "hello"})
         direct = await user.post("/messages", {"recipient_id": owner.id, "content": "hello"})
@@ -77,6 +81,9 @@ class World:
             "conversation_id": direct["conversation_id"],
             "user_id": target.id,
             "role_id": role["id"],
+            "file_id": file["id"],
+            "reaction_id": reaction["id"],
+            "new_code": f"new_{number}",
             "report_id": report["id"],
             "session_id": await self._other_session("user"),
             "new_name": f"new {number}",

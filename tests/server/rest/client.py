@@ -49,7 +49,7 @@ class Api:
         body: Json = None,
         expect: int = 200,
         headers: dict[str, str] | None = None,
-        data: bytes | None = None,
+        data: aiohttp.FormData | bytes | None = None,
     ) -> Json:
         """The decoded answer; its headers stay in `headers`."""
         sent = dict(headers or {})
