@@ -116,6 +116,11 @@ class Cell:
         return mail
 
     @property
+    def waiting(self) -> int:
+        """How much mail is unread."""
+        return len(self._mailbox)
+
+    @property
     def is_quiet(self) -> bool:
         return not self._mailbox and self.actor.is_idle
 

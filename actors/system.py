@@ -99,6 +99,13 @@ class System:
     def __len__(self) -> int:
         return len(self._cells)
 
+    def depths(self) -> dict[str, list[int]]:
+        """How much mail waits in each awake actor, by kind."""
+        depths: dict[str, list[int]] = {kind: [] for kind in self._kinds}
+        for (kind, _), cell in self._cells.items():
+            depths[kind].append(cell.waiting)
+        return depths
+
     @property
     def _is_guarded(self) -> bool:
         return self._is_stopping or bool(self._troubles)

@@ -100,7 +100,8 @@ class User(Actor):
     @property
     @override
     def is_idle(self) -> bool:
-        return not self._resolving and (self._connections is None or not self._connections.live)
+        is_alone = self._connections is None or not self._connections.live
+        return is_alone and not self._resolving and self._is_rested
 
     @override
     def receive(self, mail: Any) -> None:
@@ -166,6 +167,11 @@ class User(Actor):
             self._punish_flood(connection, now_s)
         after_ms = max(1, round(wait_s * 1000))
         return Refusal(Code.RATE_LIMITED, "Too many commands. Slow down.", retry_after_ms=after_ms)
+
+    @property
+    def _is_rested(self) -> bool:
+        """Whether the whole budget is there again: falling asleep must not be a way to fill it."""
+        return self._bucket is None or not self._bucket.full_in_s(self._around.clock.monotonic())
 
     def _punish_flood(self, connection: Connection, now_s: float) -> None:
         began_s, last_s = self._flood or (now_s, now_s)

@@ -104,6 +104,15 @@ async def test_an_actor_with_unread_mail_does_not_sleep() -> None:
     assert house.made[0].ended == []
 
 
+async def test_how_much_mail_waits_is_told_by_kind() -> None:
+    house = House()
+    for _ in range(3):
+        house.system.offer(ONE, Mail())
+    assert house.system.depths() == {"worker": [3]}
+    await rest()
+    assert house.system.depths() == {"worker": [0]}
+
+
 async def test_a_full_mailbox_is_refused_at_once() -> None:
     house = House(max_mail=1)
     mails = [Mail() for _ in range(3)]

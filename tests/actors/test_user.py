@@ -80,6 +80,23 @@ async def test_a_user_has_one_budget_over_all_transports() -> None:
         assert refused.value.refusal.code is Code.RATE_LIMITED
 
 
+async def test_a_budget_is_not_filled_by_falling_asleep() -> None:
+    async with scene(limits=limited(0.001, 1), idle_after_s=120.0) as on:
+        ann = on.user("ann")
+        channel_id = on.store.add_channel(ann.id, "one")
+        await on.ask(ann, channel_id, PostMessage(content="x", nonce=None))
+        await on.pass_s(500.0)
+        on.chat.system.sweep()
+        with pytest.raises(Refused) as refused:
+            await on.ask(ann, channel_id, PostMessage(content="x", nonce=None))
+        assert refused.value.refusal.code is Code.RATE_LIMITED
+        await on.pass_s(500.0)
+        await on.ask(ann, channel_id, PostMessage(content="x", nonce=None))
+        await on.pass_s(1000.0)
+        on.chat.system.sweep()
+        assert on.chat.system.actor(("user", ann.id)) is None
+
+
 async def test_whoever_floods_for_long_loses_the_socket() -> None:
     async with scene(limits=limited(1.0, 1)) as on:
         ann, _, _ = await one_channel(on)
