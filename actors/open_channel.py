@@ -28,6 +28,7 @@ from actors.channel_reads import READS, Reads
 from actors.channel_state import ChannelState, may_read, restore
 from actors.database_reads import DatabaseReads
 from actors.fanout import Fanout
+from actors.file_claims import FileClaims
 from actors.journal import Journal, Submission
 from actors.known_messages import KnownMessages
 from actors.missed import make_good
@@ -36,6 +37,7 @@ from actors.permissions import NO_MESSAGE, NOT_FOUND
 from actors.pipeline import ABOUT_MESSAGE, Batch, Decided, Pipeline, nonce_key
 from actors.ports import Channels, Clock
 from actors.recent import Recent
+from actors.resolving import NO_ATTACHMENT
 from actors.system import OVERLOADED, System
 from protocol.errors import Code, Refusal
 from protocol.events import ReadMarker, TypingEvent
@@ -45,6 +47,7 @@ from protocol.facts import (
     MessagePosted,
     PartResult,
     Repeats,
+    Spent,
     Taken,
     Written,
 )
@@ -59,6 +62,7 @@ IN_FLIGHT_MAX = 10_000
 TYPING_EVERY_S = 3.0
 
 LOST = Refusal(Code.UNAVAILABLE, "The change could not be stored now. Try again.", retry_after_ms=500)
+NONE_SPENT = Spent(frozenset())
 NAME_TAKEN = Refusal(Code.TAKEN, "Another channel has this name.", field="name")
 NO_PARENT = Refusal(Code.INVALID, "There is no such message in this channel to reply to.", field="parent_id")
 
@@ -260,6 +264,8 @@ class OpenChannel:
                 self._decide_again(mail.result)
             case Taken():
                 self._decide_again(Repeats({}), taken=NAME_TAKEN)
+            case Spent():
+                self._decide_again(Repeats({}), spent=mail.result)
             case failure:
                 log.warning("channel %d restarts: its part of a commit is %r", self._id, failure)
                 self.restart()
@@ -322,8 +328,11 @@ class OpenChannel:
         if peer_id is not None:
             self._around.fanout.tell_user(peer_id, event)
 
-    def _decide_again(self, repeats: Repeats, taken: Refusal | None = None) -> None:
+    def _decide_again(
+        self, repeats: Repeats, taken: Refusal | None = None, spent: Spent = NONE_SPENT
+    ) -> None:
         """Answer what cannot be written as it was decided; decide the rest again, in order."""
+        files = FileClaims(spent.file_ids)
         self._again.extend(self._pipeline.rewind())
         for ask in self._next_again():
             command = ask.command
@@ -333,6 +342,8 @@ class OpenChannel:
                 ask.answer(repeated(first))
             elif taken is not None and isinstance(command, ChangeChannel) and command.name is not UNSET:
                 ask.answer(taken)
+            elif not files.allow(ask):
+                self._refuse(ask, NO_ATTACHMENT)
             else:
                 self.handle(ask)
         self.feed.retry_waiting()

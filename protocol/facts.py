@@ -200,7 +200,7 @@ class Failed(Struct, frozen=True):
     reason: str
 
 
-PartResult = Written | Fenced | Repeats | Taken | Failed
+PartResult = Written | Fenced | Repeats | Taken | Spent | Failed
 
 
 class MemberRow(Struct, frozen=True):
@@ -208,6 +208,15 @@ class MemberRow(Struct, frozen=True):
 
     user_id: UserId
     username: str
+class Spent(Struct, frozen=True):
+    """Nothing was written: these files went with other messages, or are gone.
+
+    Without any, two posts of the part name the same file.
+    """
+
+    file_ids: frozenset[int]
+
+
     role: Role
     joined_at: datetime
     read_seq: Seq | UnsetType = UNSET

@@ -107,7 +107,7 @@ class Messages:
     async def _alone_or_objected(self, part: Part) -> PartResult:
         try:
             return (await self._write([part]))[0]
-        except IntegrityError:
+        except (IntegrityError, NotWritten):
             objections = await self._objections.find([part])
             if part.channel_id not in objections:
                 raise
