@@ -37,6 +37,7 @@ from server.readiness import Readiness
 from server.reports import ReportDesk
 from server.rest.table import ROUTES
 from server.revocations import Revocations
+from server.search_indexing import keep_index
 from server.secret_key import load_secret_key
 from server.settings import Settings
 from server.socket import Edge
@@ -56,6 +57,8 @@ from storage.messages import Messages
 from storage.reactions import Reactions
 from storage.reports import Reports
 from storage.roles import Roles
+from storage.search import Search
+from storage.search_index import SearchIndex
 from storage.server_state import ServerState
 from storage.sessions import Sessions
 from storage.tenant_sessions import TenantSessions
@@ -175,6 +178,7 @@ def compose(
         reactions=Reactions(database),
         blobs=Blobs(settings.data_folder / "files"),
         reports=ReportDesk(Reports(database), chat, clock),
+        search=Search(database),
         authenticator=Authenticator(tokens, sessions, clock, access),
         hasher=hasher,
         throttles=throttles,
@@ -224,6 +228,7 @@ def start_timers(context: Context, registry: SocketRegistry) -> None:
     revocations = Revocations(ServerState(context.database), context.sessions, context.chat, context.clock)
     context.chat.system.spawn("sockets", registry.run())
     context.chat.system.spawn("revocations", revocations.run())
+    context.chat.system.spawn("search", keep_index(SearchIndex(context.database), context.clock))
     for number, chore in enumerate(chores(context)):
         context.chat.system.spawn(f"housekeeping-{number}", keep_house(chore))
 

@@ -24,6 +24,7 @@ from storage.engine import Database
 from storage.messages import Messages
 from storage.reactions import Reactions
 from storage.roles import Roles
+from storage.search import Search
 from storage.sessions import Sessions
 
 
@@ -48,6 +49,7 @@ class Context(Struct, frozen=True, kw_only=True):
     reactions: Reactions
     blobs: Blobs
     reports: ReportDesk
+    search: Search
     authenticator: Authenticator
     hasher: PasswordHasher
     throttles: Throttles

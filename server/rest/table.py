@@ -17,6 +17,7 @@ from server.rest.messages import messages
 from server.rest.reactions import reactions
 from server.rest.reports import reports
 from server.rest.roles import roles
+from server.rest.search import search
 from server.rest.status import status
 from server.rest.users import users
 from server.routing import Route
@@ -36,6 +37,7 @@ PARTS: Final = (
     reactions,
     files,
     reports,
+    search,
     admin_users,
     roles,
     audit,
