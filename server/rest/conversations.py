@@ -48,7 +48,7 @@ async def list_conversation_messages(
     "/auth/conversations/{conversation_id}/messages",
     status=201,
     also=(200,),
-    refuses=(Code.NOT_FOUND, Code.OVERLOADED),
+    refuses=(Code.NOT_FOUND, Code.CHANNEL_ARCHIVED, Code.OVERLOADED),
     spends_budget=True,
 )
 async def send_conversation_message(

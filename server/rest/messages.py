@@ -59,7 +59,11 @@ async def list_received_messages(call: Call, query: BoxQuery) -> Page[Message]:
 
 
 @messages.post(
-    "/messages", status=201, also=(200,), refuses=(Code.NOT_FOUND, Code.OVERLOADED), spends_budget=True
+    "/messages",
+    status=201,
+    also=(200,),
+    refuses=(Code.NOT_FOUND, Code.CHANNEL_ARCHIVED, Code.OVERLOADED),
+    spends_budget=True,
 )
 async def send_message(call: Call, body: DirectCreate) -> Message:
     """Write to somebody; with a nonce that was used before, 200 and the first message."""
@@ -92,7 +96,7 @@ async def read_message(call: Call, message_id: AMessageId) -> Message:
 
 @messages.put(
     "/messages/{message_id}",
-    refuses=(Code.NOT_FOUND, Code.FORBIDDEN, Code.OVERLOADED),
+    refuses=(Code.NOT_FOUND, Code.FORBIDDEN, Code.CHANNEL_ARCHIVED, Code.OVERLOADED),
     spends_budget=True,
 )
 async def edit_message(call: Call, message_id: AMessageId, body: MessageUpdate) -> Message:
@@ -103,7 +107,7 @@ async def edit_message(call: Call, message_id: AMessageId, body: MessageUpdate) 
 
 @messages.delete(
     "/messages/{message_id}",
-    refuses=(Code.NOT_FOUND, Code.FORBIDDEN, Code.OVERLOADED),
+    refuses=(Code.NOT_FOUND, Code.FORBIDDEN, Code.CHANNEL_ARCHIVED, Code.OVERLOADED),
     spends_budget=True,
 )
 async def delete_message(call: Call, message_id: AMessageId) -> None:

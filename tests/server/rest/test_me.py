@@ -134,3 +134,21 @@ async def test_use_of_a_session_is_noted(running: Running) -> None:
     await running.context.sessions.flush_uses()
     after = (await alice.get("/auth/sessions"))["items"][0]
     assert after["last_used_at"] > before["last_used_at"]
+
+
+async def test_a_telephone_number_is_kept_as_the_world_dials_it(alice: Api, bob: Api) -> None:
+    changed = await alice.put("/auth/me/phone", {"phone_number": "+49 (0)30 12-34.56"})
+    assert changed["phone_number"] == "+4930123456"
+    assert await alice.get("/auth/me") == changed
+    taken = {"phone_number": "0049 30 123456"}
+    assert await bob.refused("PUT", "/auth/me/phone", taken, expect=409) == ("taken", "phone_number")
+    assert await alice.put("/auth/me/phone", {"phone_number": "+4930123456"})
+    assert (await alice.put("/auth/me/phone", {"phone_number": None}))["phone_number"] is None
+    assert (await bob.put("/auth/me/phone", taken))["phone_number"] == "+4930123456"
+
+
+@pytest.mark.parametrize(
+    "body", [{"phone_number": number} for number in ("", "x", "030 123456", "+49", 5)] + [{}]
+)
+async def test_what_is_no_telephone_number_is_refused(sqlite_alice: Api, body: dict[str, object]) -> None:
+    assert await sqlite_alice.refused("PUT", "/auth/me/phone", body) == ("invalid", "phone_number")

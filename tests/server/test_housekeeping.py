@@ -1,0 +1,51 @@
+"""Chores are done at the start and again and again, and none that fails is the last."""
+
+import asyncio
+import logging
+
+import pytest
+
+from protocol.errors import Unavailable
+from server.housekeeping import Chore, chores, keep_house
+from tests.server.talking import Place
+
+
+async def test_a_chore_goes_on_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    outcomes: list[int | Exception] = [3, Unavailable("away"), LookupError("a bug"), 0, 2]
+    all_done = asyncio.Event()
+
+    async def run() -> int:
+        if not outcomes:
+            all_done.set()
+            return 0
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with caplog.at_level(logging.INFO, "server"):
+        keeping = asyncio.ensure_future(keep_house(Chore("rooms are clean", 0.0, run)))
+        await asyncio.wait_for(all_done.wait(), 10)
+    keeping.cancel()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [
+        ("INFO", "rooms are clean"),
+        ("WARNING", "nothing can be tidied up now: away"),
+        ("ERROR", "not so: rooms are clean"),
+        ("INFO", "rooms are clean"),
+    ]
+
+
+async def test_there_is_nothing_to_do_where_nothing_has_ended(home: Place) -> None:
+    await home.person("alice")
+    assert [await chore.run() for chore in chores(home.context)] == [0] * len(chores(home.context))
+
+
+async def test_sessions_that_ended_long_ago_are_swept(home: Place) -> None:
+    alice = await home.person("alice")
+    await alice.post("/auth/logout", expect=204)
+    await home.nobody.log_in("alice")
+    home.clock.moved_s = 31 * 86_400
+    assert sum([await chore.run() for chore in chores(home.context)]) == 1
+    home.clock.moved_s += 7 * 86_400
+    assert sum([await chore.run() for chore in chores(home.context)]) == 2
