@@ -7,6 +7,19 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 UNKNOWN = "unknown"
+LOCAL: Sequence[Network] = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
 
 
 def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
@@ -34,6 +47,12 @@ def throttle_key(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, 64), strict=False))
     return address
+
+
+def is_local(address: str) -> bool:
+    """Whether it is an address of this machine or of a private network (RFC 1918, 4193, 3927, 4291)."""
+    parsed = _parse(address)
+    return parsed is not None and _is_in(parsed, LOCAL)
 
 
 def _is_in(address: Address, networks: Sequence[Network]) -> bool:

@@ -31,6 +31,10 @@ from server.housekeeping import chores, keep_house
 from server.http_protocol import HttpProtocol
 from server.jwks import Jwks
 from server.logins import Logins
+from server.measured_commits import MeasuredCommits
+from server.measures import Measures
+from server.message_log import MessageLog
+from server.metrics import Metrics, add_core
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
 from server.readiness import Readiness
@@ -135,8 +139,9 @@ def compose(
     accounts, sessions = Accounts(database), Sessions(database)
     channels, messages = Channels(database, clock.now), Messages(database)
     tokens = AccessTokens(load_secret_key(settings), timedelta(minutes=settings.access_token_minutes))
+    measures = Measures()
     chat = Chat(
-        commits=messages,
+        commits=MeasuredCommits(messages, measures, clock),
         channels=messages,
         users=channels,
         clock=clock,
@@ -185,6 +190,8 @@ def compose(
         logins=logins,
         tenant_accounts=tenant_accounts,
         chat=chat,
+        measures=measures,
+        metrics=Metrics(),
     )
 
 
@@ -206,6 +213,8 @@ def make_edge(context: Context) -> Edge:
         context.chat.limits.ready,
         max_sockets=context.settings.max_total_websocket_connections,
     )
+    registry.on_flushed = partial(context.measures.flushed, context.chat.fanout, context.clock)
+    add_core(context.metrics, context.measures, registry, context.chat)
     return Edge(context.chat, registry, authenticating(context))
 
 
@@ -227,6 +236,7 @@ def authenticating(context: Context) -> Callable[[str, Callable[[Caller | Refusa
 def start_timers(context: Context, registry: SocketRegistry) -> None:
     revocations = Revocations(ServerState(context.database), context.sessions, context.chat, context.clock)
     context.chat.system.spawn("sockets", registry.run())
+    context.chat.system.spawn("message log", MessageLog(context.measures).run())
     context.chat.system.spawn("revocations", revocations.run())
     context.chat.system.spawn("search", keep_index(SearchIndex(context.database), context.clock))
     for number, chore in enumerate(chores(context)):
@@ -238,7 +248,8 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
     settings = context.settings
     origins = frozenset(settings.cors_origins)
     app = web.Application(
-        middlewares=middlewares(settings.cors_origins, context.readiness), client_max_size=BODY_MAX_BYTES
+        middlewares=middlewares(settings.cors_origins, context.readiness, context.measures),
+        client_max_size=BODY_MAX_BYTES,
     )
     app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins).__call__)
     add_routes(app, context, ROUTES)

@@ -56,6 +56,14 @@ class Call:
         address = client_address(self._request.remote, forwarded_for, trusted)
         return Origin(address, headers.get("User-Agent", "")[:DEVICE_MAX_CHARS] or None)
 
+    @property
+    def is_forwarded_by_a_stranger(self) -> bool:
+        """Whether a proxy passes it on that nobody said to trust: the address is then that of the proxy."""
+        headers = self._request.headers
+        is_forwarded = any(name in headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+        own = client_address(self._request.remote, None, ())
+        return is_forwarded and self.origin.address == own
+
     def accepts_html(self) -> bool:
         """Whether a person in a browser asks, rather than a program."""
         return "text/html" in self._request.headers.get("Accept", "")

@@ -8,6 +8,8 @@ from server.auth import Authenticator
 from server.blobs import Blobs
 from server.descriptions import Descriptions
 from server.logins import Logins
+from server.measures import Measures
+from server.metrics import Metrics
 from server.passwords import PasswordHasher
 from server.readiness import Readiness
 from server.reports import ReportDesk
@@ -56,6 +58,8 @@ class Context(Struct, frozen=True, kw_only=True):
     logins: Logins
     tenant_accounts: TenantAccounts | None
     chat: Chat
+    measures: Measures
+    metrics: Metrics
 
     def uptime_s(self) -> float:
         return self.clock.monotonic() - self.started_at_s

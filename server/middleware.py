@@ -14,12 +14,16 @@ from aiohttp.typedefs import Handler, Middleware
 
 from protocol.errors import Code, Refusal, Refused, Unavailable
 from server.log_lines import REQUEST_ID
+from server.measures import Measures
 from server.problems import problem_response
 from server.readiness import Readiness
 
 ANSWER_HEADERS: Final = web.RequestKey("answer_headers", dict[str, str])
 """Headers for whatever will be answered, a refusal too; they win over those of the answer itself."""
 
+REFUSED: Final = web.RequestKey("refused", Code)
+"""Why the request is not done."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 LOG: Final = logging.getLogger("server.http")
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 ALWAYS_SERVED: Final = frozenset({"/health", "/ready", "/metrics"})
@@ -43,9 +47,30 @@ CORS_ALLOWED: Final[Mapping[str, str]] = {
 CORS_EXPOSED: Final = "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 
 
-def middlewares(cors_origins: Sequence[str], readiness: Readiness) -> list[Middleware]:
+def middlewares(cors_origins: Sequence[str], readiness: Readiness, measures: Measures) -> list[Middleware]:
     """All of them, outermost first."""
-    return [identify, allow_origins(cors_origins), answer_refusals, refuse_while_draining(readiness)]
+    return [
+        count_answers(measures),
+        identify,
+        allow_origins(cors_origins),
+        answer_refusals,
+        refuse_while_draining(readiness),
+    ]
+
+
+def count_answers(measures: Measures) -> Middleware:
+    """Count what is answered, for the metrics. Methods that nobody serves are one: clients invent them."""
+
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        method = request.method if request.method in METHODS else "other"
+        measures.requests[method, response.status] += 1
+        if (code := request.get(REFUSED)) is not None:
+            measures.refusals[code] += 1
+        return response
+
+    return count
 
 
 @web.middleware
@@ -137,6 +162,7 @@ def _http_answer(request: web.Request, answer: web.HTTPException) -> web.StreamR
 
 
 def _problem(request: web.Request, refusal: Refusal, status: int | None = None) -> web.Response:
+    request[REFUSED] = refusal.code
     return problem_response(refusal, request[ANSWER_HEADERS]["X-Request-ID"], status)
 
 

@@ -126,6 +126,11 @@ def secret_key(text: str) -> str:
     return text
 
 
+def audience(text: str) -> str:
+    """`off` is what one is used to write."""
+    return "nobody" if text.lower() == "off" else one_of("nobody", "local", "all")(text)
+
+
 Text = Annotated[str, Takes("text", str)]
 Secret = Annotated[str, Takes("text", str, secret=True)]
 SecretKey = Annotated[str, Takes(f"at least {SECRET_KEY_MIN_BYTES} bytes", secret_key, secret=True)]
@@ -158,6 +163,4 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
     Takes("debug, info, warning or error", one_of("debug", "info", "warning", "error")),
 ]
-MetricsAudience = Annotated[
-    Literal["off", "local", "all"], Takes("off, local or all", one_of("off", "local", "all"))
-]
+MetricsAudience = Annotated[Literal["nobody", "local", "all"], Takes("nobody, local or all", audience)]

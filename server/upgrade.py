@@ -51,7 +51,7 @@ class Upgrade:
         if transport is not None and not transport.is_closing():
             socket = Socket(self._edge, answer.codec, caller, secrets.token_hex(8))
             hand_over(request.protocol, transport, answer.response, socket)
-        return HandedOver()
+        return HandedOver(status=101)
 
     def _check_room(self) -> None:
         if self._edge.registry.is_full:

@@ -14,6 +14,7 @@ from server.rest.invites import invites
 from server.rest.me import me
 from server.rest.membership import membership
 from server.rest.messages import messages
+from server.rest.metrics import metrics
 from server.rest.reactions import reactions
 from server.rest.reports import reports
 from server.rest.roles import roles
@@ -24,6 +25,7 @@ from server.routing import Route
 
 PARTS: Final = (
     status,
+    metrics,
     accounts,
     auth0,
     me,

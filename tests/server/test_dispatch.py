@@ -17,6 +17,7 @@ from protocol.ids import SessionId, UserId
 from server import app, dispatch
 from server.calls import Call
 from server.dispatch import add_routes
+from server.measures import Measures
 from server.middleware import middlewares
 from server.routing import Routes
 from server.secret_key import load_secret_key
@@ -218,7 +219,7 @@ async def read_secret(call: Call) -> Secret:
 async def test_a_superusers_route_lets_in_no_other_user(
     running: Running, alice: Api, aiohttp_client: AiohttpClient
 ) -> None:
-    app = web.Application(middlewares=middlewares((), running.context.readiness))
+    app = web.Application(middlewares=middlewares((), running.context.readiness, Measures()))
     add_routes(app, running.context, secrets.routes)
     client = await aiohttp_client(app)
     headers = {"Authorization": f"Bearer {alice.token}"}

@@ -12,6 +12,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from protocol.errors import Code, Refusal, Refused, Unavailable
 from server.log_lines import REQUEST_ID
+from server.measures import Measures
 from server.middleware import middlewares
 from server.readiness import Readiness
 
@@ -60,7 +61,7 @@ def readiness() -> Readiness:
 @pytest.fixture
 async def open_client(aiohttp_client: AiohttpClient, readiness: Readiness) -> Open:
     async def open_with(*origins: str) -> Client:
-        app = web.Application(middlewares=middlewares(origins, readiness))
+        app = web.Application(middlewares=middlewares(origins, readiness, Measures()))
         app.router.add_get("/echo", echo)
         app.router.add_get("/health", echo)
         app.router.add_get("/refuse/{code}", refuse)

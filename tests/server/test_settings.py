@@ -78,7 +78,8 @@ def test_settings_cannot_be_changed() -> None:
         ("AGENT_TOKENS_PER_USER_DAY", "0", "agent_tokens_per_user_day", 0),
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("LOG_LEVEL", "Warning", "log_level", "warning"),
-        ("METRICS", "off", "metrics", "off"),
+        ("METRICS", "nobody", "metrics", "nobody"),
+        ("METRICS", "off", "metrics", "nobody"),
     ],
 )
 def test_a_variable_is_read_into_its_field(variable: str, text: str, field: str, value: Any) -> None:
@@ -115,7 +116,7 @@ def test_a_variable_is_read_into_its_field(variable: str, text: str, field: str,
         ("AUTH0_DOMAIN", "ftp://x", "a domain, or a URL that starts with http:// or https://"),
         ("LOG_FORMAT", "xml", "text or json"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
-        ("METRICS", "everybody", "off, local or all"),
+        ("METRICS", "everybody", "nobody, local or all"),
         *(
             ("COMMAND_RATE", text, "count/unit:burst with unit s, min, h or day, for example 20/s:40, or off")
             for text in ["20", "20/s", "0/s:1", "1/s:0", "1/week:1", "-1/s:1"]

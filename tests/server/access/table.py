@@ -50,6 +50,7 @@ ANYONE: Final = frozenset(
         "GET /openapi.json",
         "GET /asyncapi.json",
         "GET /docs",
+        "GET /metrics",
         "GET /reactions/images/{name}",
         "POST /auth/register",
         "POST /auth/login",
@@ -98,6 +99,7 @@ CHANNEL: Final = {
     "GET /channels/{channel_id}/messages/{message_id}/history": Line(INSIDE),
     "PUT /channels/{channel_id}/read": Line(INSIDE, {"seq": 1}),
     "GET /channels/{channel_id}/changes": Line(INSIDE),
+    "GET /search": Line(ALL, query="?q=hello"),
 }
 # `user` has written to the channel's owner.
 CONVERSATION: Final = {

@@ -1,0 +1,28 @@
+"""`GET /metrics`, for those whom the setting `METRICS` lets read it."""
+
+from typing import Final
+
+from protocol.errors import Code, Refusal, Refused
+from server.addresses import is_local
+from server.calls import Call
+from server.metrics import CONTENT_TYPE
+from server.routing import Routes
+
+metrics = Routes("Status")
+
+HIDDEN: Final = Refusal(Code.NOT_FOUND, "There is nothing here. `GET /openapi.json` lists what there is.")
+
+
+@metrics.get("/metrics", access="anyone", media_type="text/plain", refuses=(Code.NOT_FOUND,))
+async def read_metrics(call: Call) -> str:
+    """Read the server's numbers, in Prometheus' text format.
+
+    The setting `METRICS` says who may: local addresses, all, or nobody.
+    """
+    match call.context.settings.metrics:
+        case "nobody":
+            raise Refused(HIDDEN)
+        case "local" if not is_local(call.origin.address) or call.is_forwarded_by_a_stranger:
+            raise Refused(HIDDEN)
+    call.say("Content-Type", CONTENT_TYPE)
+    return (await call.context.metrics.text()).decode()
