@@ -100,7 +100,6 @@ CHANNEL: Final = {
     "PUT /channels/{channel_id}/read": Line(INSIDE, {"seq": 1}),
     "GET /channels/{channel_id}/changes": Line(INSIDE),
     "GET /search": Line(ALL, query="?q=hello"),
-    "GET /search": Line(ALL, query="?q=hello"),
 }
 # `user` has written to the channel's owner.
 CONVERSATION: Final = {

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -45,6 +46,13 @@ class World:
         root = UserId(self.people["superuser"].id)
         await self.context.accounts.set_superuser(root, self.context.clock.now(), is_superuser=True)
 
+    async def moved_to(self, nobody: Api, context: Context) -> "World":
+        """The same people and things on a server that has been started again."""
+        world = World(nobody, context)
+        world.people = {name: await nobody.log_in(name) for name in self.people}
+        world._things = await self.things()
+        return world
+
     async def things(self) -> Things:
         """What the braces of a line stand for."""
         if not self._things:
@@ -65,10 +73,10 @@ class World:
         for member in (self.people["admin"], self.people["member"], target):
             await member.post("/channels/join", {"join_code": channel["join_code"]}, expect=200)
         await owner.put(f"{where}/roles/{self.people['admin'].id}", {"role": "admin"})
-        file = await owner.post("/files", data=_form({"file": b"x"}, {}))
+        file = await owner.post("/files", data=form_of({"file": b"x"}, {}))
         said = await owner.post(f"{where}/messages", {"content": "hello", "attachments": [file["id"]]})
-        emoji = {"code": f"emoji_{number}", "image": png()}
-        reaction = await user.post("/reactions", data=_form(emoji, {}))
+        emoji: dict[str, str | bytes] = {"code": f"emoji_{number}", "image": png()}
+        reaction = await user.post("/reactions", data=form_of(emoji, {}))
         role = await self.people["superuser"].post("/auth/roles", {"name": f"role {number}"})
         report = await user.post("/reports", {"title": "report", "content": "hello"})
         direct = await user.post("/messages", {"recipient_id": owner.id, "content": "hello"})
@@ -134,7 +142,7 @@ async def answer_to(caller: Api, name: str, line: Line, things: Things) -> tuple
     headers = {} if caller.token is None else {"Authorization": f"Bearer {caller.token}"}
     sent: dict[str, Any] = {"json": filled(line.body, things)}
     if line.form is not None:
-        sent = {"data": _form(line.form, things)}
+        sent = {"data": form_of(line.form, things)}
     async with caller.session.request(method, url, headers=headers, allow_redirects=False, **sent) as answer:
         told = await answer.json(content_type=None) if answer.status >= 400 else await answer.read()
         assert is_described(method, url, answer.status, told), (name, answer.status, told)
@@ -156,7 +164,7 @@ def filled(value: Any, things: Things) -> Any:
             return value
 
 
-def _form(fields: dict[str, str | bytes], things: Things) -> aiohttp.FormData:
+def form_of(fields: Mapping[str, str | bytes], things: Things) -> aiohttp.FormData:
     form = aiohttp.FormData()
     for name, value in fields.items():
         if isinstance(value, bytes):
