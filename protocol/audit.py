@@ -19,6 +19,7 @@ Action = Literal[
     "user.promoted",
     "user.demoted",
     "user.roles_changed",
+    "user.password_set",
     "role.created",
     "role.deleted",
     "channel.closed",

@@ -162,14 +162,25 @@ class Accounts:
         return await self._database.write(lambda connection: delete_user(connection, user_id, by, now))
 
     async def set_password(
-        self, user_id: UserId, hashed_password: str, now: datetime, *, keep: SessionId | None = None
+        self,
+        user_id: UserId,
+        hashed_password: str,
+        now: datetime,
+        *,
+        keep: SessionId | None = None,
+        by: Doer | None = None,
     ) -> list[SessionId]:
-        """Ends every session of the user but `keep`; the ids of those that ended."""
+        """Ends every session of the user but `keep`; the ids of those that ended.
+
+        Set `by` somebody for somebody else, it is recorded.
+        """
 
         def transaction(connection: Connection) -> list[SessionId]:
             _set(connection, user_id, now, hashed_password=hashed_password)
             ended = end_sessions(connection, user_id, now, keep=keep)
             count_revocation(connection, now)
+            if by is not None:
+                record_act(connection, by.did("user.password_set", "user", user_id), now)
             return ended
 
         return await self._database.write(transaction)

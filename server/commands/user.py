@@ -8,6 +8,7 @@ from typing import Final
 import bcrypt
 import msgspec
 
+from protocol.audit import COMMAND_LINE
 from protocol.resources import User
 from server.commands.bulk_users import BulkOptions, create_many
 from server.commands.environment import open_database, read_password, run_async, settings_of_environment
@@ -26,6 +27,8 @@ examples:
   parley user create load --count 10000 --tokens tokens.jsonl
   parley user list --json
   parley user disable alice
+  parley user promote alice
+  parley user delete alice
   parley user password alice --password-stdin < password.txt
 
 exit code: 0 when it is done, 1 when it failed, 2 for wrong usage or a bad setting."""
@@ -37,13 +40,22 @@ can read. They share the one password of --password-stdin, or have none and
 can use only their tokens."""
 
 
+ACTIONS: Final = {
+    "disable": "end all sessions and let nobody in",
+    "enable": "let them in again",
+    "promote": "make them superuser",
+    "demote": "make them superuser no longer",
+    "delete": "delete them for good: what they wrote stays, by nobody",
+}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _configure_create(actions.add_parser("create", help="make a user, or many", epilog=BULK))
     listing = actions.add_parser("list", help="list all users")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
-    for action, words in (("disable", "end all sessions and let nobody in"), ("enable", "let them in again")):
+    for action, words in ACTIONS.items():
         actions.add_parser(action, help=words).add_argument("name", metavar="NAME", help="or e-mail address")
     password = actions.add_parser("password", help="set a password, and end all sessions")
     password.add_argument("name", metavar="NAME", help="or e-mail address")
@@ -69,6 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
         "list": _list,
         "disable": _disable,
         "enable": _enable,
+        "promote": _promote,
+        "demote": _demote,
+        "delete": _delete,
         "password": _set_password,
     }
     run_async(actions[arguments.action](arguments))
@@ -93,7 +108,7 @@ async def _create(arguments: argparse.Namespace) -> None:
         is_superuser=arguments.superuser,
     )
     async with open_database(settings) as database:
-        made = await Accounts(database).create(new, datetime.now(UTC))
+        made = await Accounts(database).create(new, datetime.now(UTC), COMMAND_LINE)
     if isinstance(made, TakenField):
         raise Failure(f"the {made.field} is taken: choose another")
     print(f"User {made.username} has the id {made.id}.")
@@ -131,8 +146,7 @@ async def _list(arguments: argparse.Namespace) -> None:
 async def _disable(arguments: argparse.Namespace) -> None:
     async with open_database(settings_of_environment()) as database:
         user = await _find(database, arguments.name)
-        if isinstance(await Accounts(database).disable(user.id, datetime.now(UTC)), LastSuperuser):
-            raise Failure(f"{user.username} is the last superuser: make another first")
+        _spare_last(await Accounts(database).disable(user.id, datetime.now(UTC)), user)
     print(f"User {user.username} is disabled, and every session ended.")
 
 
@@ -143,13 +157,39 @@ async def _enable(arguments: argparse.Namespace) -> None:
     print(f"User {user.username} is enabled.")
 
 
+async def _promote(arguments: argparse.Namespace) -> None:
+    await _set_superuser(arguments.name, is_superuser=True)
+
+
+async def _demote(arguments: argparse.Namespace) -> None:
+    await _set_superuser(arguments.name, is_superuser=False)
+
+
+async def _set_superuser(name: str, *, is_superuser: bool) -> None:
+    async with open_database(settings_of_environment()) as database:
+        user = await _find(database, name)
+        now = datetime.now(UTC)
+        _spare_last(await Accounts(database).set_superuser(user.id, now, is_superuser=is_superuser), user)
+    print(f"User {user.username} is {'a' if is_superuser else 'no'} superuser.")
+
+
+async def _delete(arguments: argparse.Namespace) -> None:
+    async with open_database(settings_of_environment()) as database:
+        user = await _find(database, arguments.name)
+        _spare_last(await Accounts(database).delete(user.id, datetime.now(UTC)), user)
+    print(
+        f"User {user.username} is deleted, and every session ended. "
+        "The server takes them out of their channels within a minute, or when it starts."
+    )
+
+
 async def _set_password(arguments: argparse.Namespace) -> None:
     settings = settings_of_environment()
     password = read_password(from_stdin=arguments.password_stdin)
     async with open_database(settings) as database:
         user = await _find(database, arguments.name)
         hashed = _hash(_acceptable(password, user.username, user.email), settings.bcrypt_rounds)
-        await Accounts(database).set_password(user.id, hashed, datetime.now(UTC))
+        await Accounts(database).set_password(user.id, hashed, datetime.now(UTC), by=COMMAND_LINE)
     print(f"User {user.username} has a new password, and every session ended.")
 
 
@@ -158,6 +198,11 @@ async def _find(database: Database, name: str) -> User:
     if user is None:
         raise Failure(f"there is no user {json.dumps(name)}")
     return user
+
+
+def _spare_last(changed: object, user: User) -> None:
+    if isinstance(changed, LastSuperuser):
+        raise Failure(f"{user.username} is the last superuser: make another first")
 
 
 def _valid(text: str, kind: object, option: str) -> None:

@@ -42,10 +42,10 @@ async def test_the_next_start_finishes_what_a_crash_interrupted(
     monkeypatch.setattr("server.housekeeping.see_off_all", watched)
     settings = settings_for(sqlite_url, tmp_path)
     async with place(settings) as home:
+        assert await asyncio.wait_for(finished.get(), 10) == 0
         alice, bob = await home.person("alice"), await home.person("bob")
         channels = [await home.channel(alice, bob) for _ in range(3)]
         await delete(home, alice)
-        assert await asyncio.wait_for(finished.get(), 10) == 0
     async with place(settings) as home:
         assert await asyncio.wait_for(finished.get(), 10) == 3
         bob = await home.nobody.log_in("bob")

@@ -124,9 +124,50 @@ def test_a_running_server_is_told_of_a_disabled_user(parley: Run, folder: Path) 
     assert rows(folder, revocations) != before
 
 
-def test_the_last_superuser_stays(parley: Run) -> None:
+def test_a_superuser_is_made_and_unmade(parley: Run, folder: Path) -> None:
     create(parley, "root", "--superuser")
-    said = parley("user", "disable", "root")
+    create(parley, "alice")
+    said = parley("user", "promote", "alice")
+    assert (said.code, said.out) == (0, "User alice is a superuser.\n")
+    assert rows(folder, "SELECT is_superuser FROM users") == [(1,), (1,)]
+    said = parley("user", "demote", "root")
+    assert (said.code, said.out) == (0, "User root is no superuser.\n")
+    assert rows(folder, "SELECT is_superuser FROM users") == [(0,), (1,)]
+
+
+def test_a_deleted_user_is_gone_and_the_name_is_free(parley: Run, folder: Path) -> None:
+    create(parley)
+    said = parley("user", "delete", "alice")
+    assert said.code == 0
+    assert said.out.startswith("User alice is deleted, and every session ended.")
+    assert parley("user", "list").out == ""
+    assert parley("user", "delete", "alice").err == 'parley user: there is no user "alice"\n'
+    assert create(parley).out == "User alice has the id 2.\n"
+
+
+def test_what_is_done_here_is_in_the_audit_log(parley: Run, folder: Path) -> None:
+    create(parley)
+    parley("user", "password", "alice", "--password-stdin", typed="another horse\n")
+    for action in ("disable", "enable", "promote"):
+        parley("user", action, "alice")
+    assert parley("user", "delete", "alice").code == 1
+    log = rows(folder, "SELECT action, actor_id, target_id, ip_address FROM audit_log ORDER BY id")
+    assert log == [
+        (action, None, "1", None)
+        for action in (
+            "user.created",
+            "user.password_set",
+            "user.disabled",
+            "user.enabled",
+            "user.promoted",
+        )
+    ]
+
+
+@pytest.mark.parametrize("action", ["disable", "demote", "delete"])
+def test_the_last_superuser_stays(parley: Run, action: str) -> None:
+    create(parley, "root", "--superuser")
+    said = parley("user", action, "root")
     assert (said.code, said.err) == (1, "parley user: root is the last superuser: make another first\n")
 
 
