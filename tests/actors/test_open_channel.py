@@ -62,6 +62,27 @@ async def test_a_taken_name_is_told_to_whoever_wanted_it() -> None:
         assert [getattr(answer, "seq", answer) for answer in answers] == [Code.TAKEN, 2, 3]
 
 
+async def test_a_file_goes_with_one_message_at_nobody_elses_cost() -> None:
+    async with scene() as on:
+        ann, bob, channel_id = await two(on)
+        other = on.store.add_channel(ann.id, "two")
+        sent, mine, shared = [on.store.add_file(ann.id, name) for name in "abc"]
+        await on.ask(ann, other, post(attachments=(sent,)))
+        asked = await begin(
+            on,
+            ann,
+            channel_id,
+            post(attachments=(sent, mine)),
+            post("1", attachments=(mine, shared), nonce="n"),
+            post(attachments=(shared,)),
+            post("1", attachments=(mine, shared), nonce="n"),
+        )
+        asked += await begin(on, bob, channel_id, post("2"))
+        answers = await asyncio.gather(*asked)
+        assert [getattr(answer, "seq", answer) for answer in answers] == [Code.INVALID, 2, Code.INVALID, 2, 3]
+        assert answers[1].message.attachments == (mine, shared)
+
+
 async def test_a_closed_channel_answers_everybody_behind_its_closing() -> None:
     trouble = Trouble()
     async with scene(trouble) as on:

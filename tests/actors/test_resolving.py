@@ -97,6 +97,19 @@ async def test_names_are_looked_up(users: Users) -> None:
     )
 
 
+async def test_a_repeat_may_name_files_that_the_first_one_was_sent_with(users: Users) -> None:
+    users.tables.nonces[UserId(1), "n"] = MessageId(1)
+    again = commands.Send(content="x", nonce="n", channel_id=7, attachments=[6])
+    assert await look_up(users, again) == (7, inner.PostMessage(content="x", nonce="n"))
+
+
+async def test_a_deleted_reaction_can_only_be_taken_back(users: Users) -> None:
+    users.tables.reactions["+1"] = ReactionRow(1, "+1", is_deleted=True)
+    assert await look_up(users, commands.React(message_id=3, channel_id=7, code="+1")) == NO_REACTION
+    taken_back = inner.ReactTo(message_id=MessageId(3), reaction_id=1, code="+1", image_url=None, added=False)
+    assert await look_up(users, commands.Unreact(message_id=3, channel_id=7, code="+1")) == (7, taken_back)
+
+
 @pytest.mark.parametrize(
     ("command", "refusal"),
     [

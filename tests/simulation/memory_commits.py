@@ -14,6 +14,7 @@ from protocol.facts import (
     Fenced,
     InviteCreated,
     InviteRevoked,
+    JobQueued,
     MarkerMoved,
     MemberJoined,
     MemberLeft,
@@ -27,6 +28,7 @@ from protocol.facts import (
     ReactionChanged,
     Repeats,
     RoleChanged,
+    Spent,
     Taken,
     Written,
 )
@@ -54,7 +56,9 @@ def _write(tables: Tables, part: Part) -> PartResult:
     channel = tables.channels.get(part.channel_id)
     if channel is None or channel.is_deleted or channel.last_seq != part.expected:
         return Fenced()
-    objection = _repeats(tables, part) or _taken(tables, part) or _impossible(tables, part)
+    objection = (
+        _repeats(tables, part) or _taken(tables, part) or _impossible(tables, part) or _spent(tables, part)
+    )
     if objection is not None:
         return objection
     channel.last_seq = part.last_seq
@@ -100,6 +104,13 @@ def _impossible(tables: Tables, part: Part) -> Failed | None:
     return None
 
 
+def _spent(tables: Tables, part: Part) -> Spent | None:
+    posts = [fact for fact in part.facts if isinstance(fact, MessagePosted)]
+    named = [file.id for fact in posts for file in fact.attachments]
+    free = {file_id for file_id in named if tables.files[file_id].message_id is None}
+    return Spent(frozenset(named) - free) if len(free) < len(named) else None
+
+
 def _post(tables: Tables, channel: ChannelRow, fact: MessagePosted) -> MessageId:
     tables.last_message_id += 1
     message_id = MessageId(tables.last_message_id)
@@ -124,6 +135,8 @@ def _post(tables: Tables, channel: ChannelRow, fact: MessagePosted) -> MessageId
     tables.messages[message_id] = MessageRow(message, fact.seq)
     if fact.nonce is not None:
         tables.nonces[fact.sender_id, fact.nonce] = message_id
+    for file in fact.attachments:
+        tables.files[file.id].message_id = message_id
     _mark(channel, fact.sender_id, fact.seq)
     return message_id
 
@@ -148,6 +161,8 @@ def _apply(tables: Tables, channel: ChannelRow, fact: AnyFact) -> None:
             raise ValueError("posts are given ids elsewhere")
         case Audited():
             tables.audited.append(fact.record)
+        case JobQueued():
+            tables.jobs.setdefault(fact.key, fact)
         case _:
             _change_channel(channel, fact)
 

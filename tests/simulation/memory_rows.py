@@ -5,9 +5,9 @@ from datetime import datetime
 from msgspec import UNSET, Struct, field, structs
 
 from protocol.audit import AuditRecord
-from protocol.facts import MemberRow
+from protocol.facts import JobQueued, MemberRow
 from protocol.ids import ChannelId, MessageId, Seq, UserId
-from protocol.resources import ChannelInfo, Invite, MemberChange, Message, PublicProfile, Role
+from protocol.resources import Attachment, ChannelInfo, Invite, MemberChange, Message, PublicProfile, Role
 
 
 class UserRow(Struct):
@@ -20,6 +20,12 @@ class ReactionRow(Struct, frozen=True):
     code: str
     image_url: str | None = None
     is_deleted: bool = False
+
+
+class FileRow(Struct):
+    owner_id: UserId
+    attachment: Attachment
+    message_id: MessageId | None = None
 
 
 class Membership(Struct):
@@ -101,6 +107,8 @@ class Tables(Struct):
     nonces: dict[NonceKey, MessageId] = field(default_factory=dict)
     reactions: dict[str, ReactionRow] = field(default_factory=dict)
     audited: list[AuditRecord] = field(default_factory=list)
+    jobs: dict[str, JobQueued] = field(default_factory=dict)
+    files: dict[int, FileRow] = field(default_factory=dict)
     last_message_id: int = 0
 
     def of_channel(self, channel_id: ChannelId) -> list[MessageRow]:

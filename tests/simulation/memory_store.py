@@ -23,7 +23,15 @@ from protocol.resources import (
     ReadyChannel,
 )
 from tests.simulation.memory_commits import write_parts
-from tests.simulation.memory_rows import ChannelRow, InviteRow, Membership, ReactionRow, Tables, UserRow
+from tests.simulation.memory_rows import (
+    ChannelRow,
+    FileRow,
+    InviteRow,
+    Membership,
+    ReactionRow,
+    Tables,
+    UserRow,
+)
 
 CREATION_SEQ = Seq(1)
 
@@ -79,6 +87,12 @@ class MemoryStore:
 
     def add_reaction(self, code: str) -> None:
         self.tables.reactions[code] = ReactionRow(len(self.tables.reactions) + 1, code)
+
+    def add_file(self, owner_id: UserId, name: str) -> Attachment:
+        file_id = len(self.tables.files) + 1
+        attachment = Attachment(file_id, name, "text/plain", 3, f"/files/{file_id}")
+        self.tables.files[file_id] = FileRow(owner_id, attachment)
+        return attachment
 
     def add_channel(
         self, owner_id: UserId, name: str, members: Sequence[UserId] = (), join_code: str | None = None
@@ -274,7 +288,8 @@ class MemoryStore:
 
     async def find_attachments(self, owner_id: UserId, ids: Sequence[int]) -> list[Attachment]:
         await self._weather.before("find_attachments")
-        return []
+        named = [row for file_id, row in sorted(self.tables.files.items()) if file_id in ids]
+        return [row.attachment for row in named if row.owner_id == owner_id and row.message_id is None]
 
     async def has_posted(self, sender_id: UserId, nonce: str) -> bool:
         await self._weather.before("has_posted")
