@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from protocol.audit import AuditRecord
 from protocol.ids import ChannelId, MessageId, Seq, UserId
+from protocol.jobs import Bridge, JobKind
 from protocol.resources import (
     Attachment,
     ChannelInfo,
@@ -141,6 +142,20 @@ class Audited(Fact, frozen=True, kw_only=True):
     record: AuditRecord
 
 
+class JobQueued(Fact, frozen=True, kw_only=True):
+    """Something is to be done outside because of what was decided beside this: kept in the outbox.
+
+    `key` is made of what causes it: a repeated one is ignored. Jobs of one `lane` are done one after another,
+    in the order of their queueing; those without one do not wait for each other. `payload` names the message
+    by its channel and `seq`.
+    """
+
+    kind: JobKind
+    key: str
+    payload: Struct
+    lane: str | None = None
+
+
 NumberedFact = (
     MessagePosted
     | MessageEdited
@@ -153,7 +168,7 @@ NumberedFact = (
     | PrivacyChanged
     | ChannelClosed
 )
-AnyFact = NumberedFact | MarkerMoved | MemberRenamed | InviteCreated | InviteRevoked | Audited
+AnyFact = NumberedFact | MarkerMoved | MemberRenamed | InviteCreated | InviteRevoked | Audited | JobQueued
 
 
 class Part(Struct, frozen=True):
@@ -194,6 +209,15 @@ class Taken(Struct, frozen=True):
     """Nothing was written: another channel has the name."""
 
 
+class Spent(Struct, frozen=True):
+    """Nothing was written: these files went with other messages, or are gone.
+
+    Without any, two posts of the part name the same file.
+    """
+
+    file_ids: frozenset[int]
+
+
 class Failed(Struct, frozen=True):
     """Nothing is known to be written; `reason` is for the log, never for a client."""
 
@@ -204,22 +228,18 @@ PartResult = Written | Fenced | Repeats | Taken | Spent | Failed
 
 
 class MemberRow(Struct, frozen=True):
-    """A member as the channel's owner keeps them in memory. `read_seq` is kept for direct channels only."""
+    """A member as the channel's owner keeps them in memory.
+
+    For direct channels only: `read_seq`, and the `bridge` that their own last message here came by.
+    """
 
     user_id: UserId
     username: str
-class Spent(Struct, frozen=True):
-    """Nothing was written: these files went with other messages, or are gone.
-
-    Without any, two posts of the part name the same file.
-    """
-
-    file_ids: frozenset[int]
-
-
     role: Role
     joined_at: datetime
     read_seq: Seq | UnsetType = UNSET
+    is_bot: bool = False
+    bridge: Bridge | None = None
 
 
 class ChannelSnapshot(Struct, frozen=True, kw_only=True):
