@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, Connection, ScalarSelect, and_, bindparam,
 
 from protocol.facts import ChannelSnapshot, MemberRow
 from protocol.ids import ChannelId, Seq, UserId
+from protocol.jobs import bridge_of
 from protocol.resources import Channel, ChannelInfo, Invite, ReadyChannel
 from storage.tables import channel_members, channels, invites, messages, users
 
@@ -88,11 +89,22 @@ MEMBERS = (
         channel_members.c.role,
         channel_members.c.joined_at,
         channel_members.c.read_seq,
+        users.c.is_bot,
     )
     .join(users, users.c.id == channel_members.c.user_id)
     .where(channel_members.c.channel_id == CHANNEL_ID, channel_members.c.left_at.is_(None))
     .order_by(channel_members.c.joined_seq, channel_members.c.user_id)
 )
+LAST_VIA: ScalarSelect[str] = (
+    select(messages.c.via)
+    .where(messages.c.channel_id == CHANNEL_ID, messages.c.sender_id == channel_members.c.user_id)
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+    .correlate(channel_members)
+    .scalar_subquery()
+)
+DIRECT_MEMBERS = MEMBERS.add_columns(LAST_VIA.label("last_via"))
+"""With what their own last message here came by."""
 INVITES = (
     select(invites)
     .where(invites.c.channel_id == CHANNEL_ID, invites.c.revoked_at.is_(None))
@@ -104,7 +116,8 @@ def load_snapshot(connection: Connection, channel_id: ChannelId) -> ChannelSnaps
     row = connection.execute(SNAPSHOT, {"channel_id": channel_id}).one_or_none()
     if row is None:
         return None
-    members = _load_members(connection, channel_id, keeps_markers=row.kind == "direct")
+    load_members = _load_direct_members if row.kind == "direct" else _load_members
+    members = load_members(connection, channel_id)
     return ChannelSnapshot(
         info=_info(row, len(members)),
         join_code=row.join_code,
@@ -183,14 +196,22 @@ def _info(row: Any, member_count: int) -> ChannelInfo:
     )
 
 
-def _load_members(
-    connection: Connection, channel_id: ChannelId, *, keeps_markers: bool
-) -> tuple[MemberRow, ...]:
+def _load_members(connection: Connection, channel_id: ChannelId) -> tuple[MemberRow, ...]:
     """Those who joined first come first."""
     return tuple(
-        MemberRow(user_id, username, role, joined_at, read_seq if keeps_markers else UNSET)
-        for user_id, username, role, joined_at, read_seq in connection.execute(
+        MemberRow(user_id, username, role, joined_at, is_bot=is_bot)
+        for user_id, username, role, joined_at, _, is_bot in connection.execute(
             MEMBERS, {"channel_id": channel_id}
+        )
+    )
+
+
+def _load_direct_members(connection: Connection, channel_id: ChannelId) -> tuple[MemberRow, ...]:
+    """With what only the two of a direct channel have."""
+    return tuple(
+        MemberRow(user_id, username, role, joined_at, read_seq, is_bot, bridge_of(via))
+        for user_id, username, role, joined_at, read_seq, is_bot, via in connection.execute(
+            DIRECT_MEMBERS, {"channel_id": channel_id}
         )
     )
 

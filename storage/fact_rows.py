@@ -17,6 +17,7 @@ from protocol.facts import (
     ChannelClosed,
     InviteCreated,
     InviteRevoked,
+    JobQueued,
     MarkerMoved,
     MemberJoined,
     MemberLeft,
@@ -30,6 +31,7 @@ from protocol.facts import (
 )
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import Message
+from storage.job_rows import job_row
 from storage.row_statements import stored_time
 
 Row = tuple[Any, ...]
@@ -57,6 +59,7 @@ class CommitRows(Struct):
     invite_uses: dict[str, int] = field(default_factory=dict)
     channel_facts: list[tuple[ChannelId, ChannelFact]] = field(default_factory=list)
     audited: list[tuple[AuditRecord, datetime]] = field(default_factory=list)
+    jobs: list[Row] = field(default_factory=list)
 
 
 def fence_row(part: Part) -> Row:
@@ -127,6 +130,8 @@ def _other(rows: CommitRows, channel_id: ChannelId, fact: AnyFact) -> None:
             rows.channel_facts.append((channel_id, fact))
         case Audited():
             rows.audited.append((fact.record, fact.at))
+        case JobQueued():
+            rows.jobs.append(job_row(fact))
 
 
 def _mark(rows: CommitRows, channel_id: ChannelId, user_id: UserId, read_seq: Seq) -> None:

@@ -11,6 +11,7 @@ from protocol.ids import MessageId
 from storage.audit import record_acts
 from storage.channel_facts import write_channel_fact
 from storage.fact_rows import CommitRows, Row
+from storage.job_rows import QUEUE_JOBS
 from storage.row_statements import Kind, RowsStatement
 
 INTEGER, TEXT, TIME = Kind.INTEGER, Kind.TEXT, Kind.TIME
@@ -186,6 +187,7 @@ def write_rows(connection: Connection, rows: CommitRows) -> None:
         write_channel_fact(connection, channel_id, fact)
     COUNT_INVITE_USES.run(connection, list(rows.invite_uses.items()))
     record_acts(connection, rows.audited)
+    QUEUE_JOBS.run(connection, rows.jobs)
     MOVE_MARKERS.run(connection, [(*key, read_seq) for key, read_seq in rows.markers.items()])
 
 

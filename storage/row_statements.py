@@ -34,6 +34,7 @@ class Kind(Enum):
     INTEGER = "CAST(value ->> {position} AS bigint)"
     TEXT = "value ->> {position}"
     TIME = "CAST(value ->> {position} AS timestamp) AT TIME ZONE 'UTC'"
+    DOCUMENT = "CAST(value ->> {position} AS jsonb)"
 
 
 class RowsStatement:

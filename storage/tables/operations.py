@@ -65,6 +65,7 @@ outbox = Table(
     identity(),
     Column("kind", String(20), nullable=False),
     Column("key", String(255), nullable=False, unique=True, index=True),
+    Column("lane", String(255)),
     Column("payload", DOCUMENT, nullable=False),
     Column("state", String(20), nullable=False, server_default="pending"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
@@ -75,6 +76,14 @@ outbox = Table(
     **NEVER_REUSED,
 )
 Index("ix_outbox_kind_state_next_attempt_at", outbox.c.kind, outbox.c.state, outbox.c.next_attempt_at)
+_is_queued_in_lane = outbox.c.lane.is_not(None) & outbox.c.state.in_(("pending", "sending"))
+Index(
+    "ix_outbox_lane_id",
+    outbox.c.lane,
+    outbox.c.id,
+    sqlite_where=_is_queued_in_lane,
+    postgresql_where=_is_queued_in_lane,
+)
 
 agent_usage = Table(
     "agent_usage",
