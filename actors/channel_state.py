@@ -28,6 +28,7 @@ from actors.channel_commands import (
     SetPrivacy,
     SetRole,
 )
+from actors.consequences import BRIDGES, Outside, after_message, jobs_for, outside_of
 from actors.invites import is_usable, standing
 from actors.mentions import find_mentions, with_name, without_name
 from actors.permissions import ARCHIVED, NOT_FOUND, require
@@ -60,7 +61,8 @@ Decision = Facts | Refusal
 
 
 class ChannelState(Struct, frozen=True):
-    """A channel after its change `last_seq`. `invites` are the live ones, by code; `names` the members'."""
+    """A channel after its change `last_seq`. `invites` are the live ones, by code; `names` the members';
+    `outside` follows from `members`."""
 
     base: ChannelInfo
     last_seq: Seq
@@ -69,6 +71,7 @@ class ChannelState(Struct, frozen=True):
     join_code: str | None
     names: dict[str, UserId]
     is_closed: bool = False
+    outside: Outside | None = None
 
     @property
     def is_direct(self) -> bool:
@@ -103,6 +106,7 @@ def restore(snapshot: ChannelSnapshot) -> ChannelState:
         {invite.join_code: invite for invite in snapshot.invites},
         snapshot.join_code,
         {member.username.lower(): member.user_id for member in snapshot.members},
+        outside=outside_of(snapshot.members),
     )
 
 
@@ -112,22 +116,21 @@ def restore(snapshot: ChannelSnapshot) -> ChannelState:
 def decide_post(state: ChannelState, by: Identity, command: PostMessage, now: datetime) -> Decision:
     if refusal := may_write(state, by):
         return refusal
-    return [
-        MessagePosted(
-            at=now,
-            seq=next_seq(state),
-            sender_id=by.user_id,
-            content=command.content,
-            nonce=command.nonce,
-            recipient_id=state.peer_of(by.user_id) if state.is_direct else None,
-            conversation_id=state.base.conversation_id,
-            parent_id=command.parent_id,
-            mentions=find_mentions(command.content, state.names) if "@" in command.content else (),
-            attachments=command.attachments,
-            via=command.via,
-            stream_id=command.stream_id,
-        )
-    ]
+    fact = MessagePosted(
+        at=now,
+        seq=next_seq(state),
+        sender_id=by.user_id,
+        content=command.content,
+        nonce=command.nonce,
+        recipient_id=state.peer_of(by.user_id) if state.is_direct else None,
+        conversation_id=state.base.conversation_id,
+        parent_id=command.parent_id,
+        mentions=find_mentions(command.content, state.names) if "@" in command.content else (),
+        attachments=command.attachments,
+        via=command.via,
+        stream_id=command.stream_id,
+    )
+    return [fact] if state.outside is None else [fact, *jobs_for(state.outside, state.base.id, fact)]
 
 
 def decide_join(state: ChannelState, by: Identity, command: JoinChannel, now: datetime) -> Decision:
@@ -318,16 +321,22 @@ def next_seq(state: ChannelState) -> Seq:
 def apply(state: ChannelState, fact: AnyFact) -> ChannelState:
     """The channel after a fact; messages are kept elsewhere and only move `last_seq`."""
     if isinstance(fact, MessagePosted):
+        members, outside = state.members, state.outside
+        if state.is_direct and (outside is not None or fact.via in BRIDGES):
+            members, outside = after_message(members, fact)
         return ChannelState(
             state.base,
             fact.seq,
-            state.members,
+            members,
             state.invites,
             state.join_code,
             state.names,
             state.is_closed,
+            outside,
         )
     changes = changed_fields(state, fact)
+    if "members" in changes:
+        changes["outside"] = outside_of(changes["members"].values())
     if isinstance(fact, Numbered):
         changes["last_seq"] = fact.seq
     return structs.replace(state, **changes)
@@ -363,7 +372,7 @@ def changed_fields(state: ChannelState, fact: AnyFact) -> dict[str, Any]:
 
 
 def joined(state: ChannelState, fact: MemberJoined) -> dict[str, Any]:
-    row = MemberRow(fact.user.id, fact.user.username, fact.role, fact.at)
+    row = MemberRow(fact.user.id, fact.user.username, fact.role, fact.at, is_bot=fact.user.is_bot)
     changes: dict[str, Any] = {
         "members": {**state.members, row.user_id: row},
         "names": with_name(state.names, row.username, row.user_id),

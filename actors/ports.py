@@ -3,12 +3,13 @@
 Every method may raise `protocol.errors.Unavailable`: the database cannot be reached now; try again later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from protocol.facts import Changes, ChannelSnapshot, Part, PartResult
 from protocol.ids import ChannelId, MessageId, Seq, UserId
+from protocol.jobs import Due, Job, JobId, JobKind, Settlement
 from protocol.resources import Attachment, Channel, Message, PublicProfile, ReadyChannel
 
 
@@ -105,3 +106,25 @@ class Users(Protocol):
         ...
 
     async def load_profile(self, user_id: UserId) -> PublicProfile | None: ...
+
+
+class Jobs(Protocol):
+    """The outbox: see `storage/outbox.py`. All times are the server's clock."""
+
+    async def take(
+        self, kind: JobKind, limit: int, now: datetime, until: datetime, holding: Collection[JobId] = ()
+    ) -> Due:
+        """At most `limit` due jobs, leased until then: of a lane its first only, and none of `holding`."""
+        ...
+
+    async def extend(self, jobs: Sequence[Job], until: datetime, now: datetime) -> frozenset[JobId]:
+        """Extend the leases of these; the ids of those that are still the caller's."""
+        ...
+
+    async def settle(self, job: Job, settlement: Settlement, now: datetime) -> bool:
+        """Write down what became of an attempt; False when the job is no longer the caller's."""
+        ...
+
+    async def reclaim(self, kind: JobKind, now: datetime) -> int:
+        """End all leases of what a process that is gone has left; how many there were."""
+        ...
