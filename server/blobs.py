@@ -94,8 +94,8 @@ class Blobs:
         removed = 0
         for path in self._incoming.glob("*"):
             if _is_name(path.name):
-                # A sweeper has died with it in its hand.
-                path.replace(self.path(path.name))
+                # A sweeper has died with it in its hand, or is at work.
+                _put_back(path, self.path(path.name))
             elif _changed_at(path) < before:
                 path.unlink(missing_ok=True)
                 removed += 1
@@ -161,19 +161,26 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _put_back(moved: Path, place: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        moved.replace(place)
+
+
 def _remove_stale(place: Path, aside: Path, before: float) -> int:
-    """Whether they went. Who keeps the same bytes at this moment finds them gone, or makes them fresh."""
+    """Whether they went. Who keeps the same bytes at this moment finds them gone, or makes them fresh.
+
+    Another sweeper may take them out of this one's hand.
+    """
     moved = aside / place.name
-    try:
+    with contextlib.suppress(FileNotFoundError):
         aside.mkdir(mode=0o700, exist_ok=True)
         place.rename(moved)
-    except FileNotFoundError:
-        return 0
-    if _changed_at(moved) >= before:
-        moved.rename(place)
-        return 0
-    moved.unlink(missing_ok=True)
-    return 1
+        if moved.stat().st_mtime >= before:
+            moved.rename(place)
+            return 0
+        moved.unlink()
+        return 1
+    return 0
 
 
 def _changed_at(path: Path) -> float:
