@@ -62,6 +62,10 @@ class _Row(Struct, frozen=True):
     last_used_at: datetime
     updated_at: datetime
 
+    def is_open_for(self, user_id: UserId) -> bool:
+        """Whether it is a live session of this user, not of one who had the subject before."""
+        return self.is_active and self.user_id == user_id
+
     @property
     def end(self) -> datetime:
         """Tokens issued until then are refused: also those from a tenant whose clock is ahead of ours."""
@@ -111,7 +115,7 @@ def _look_up(connection: Connection, token: TenantToken) -> Admitted | NotAdmitt
         return "ended"
     if user is None:
         return "unknown"
-    if current is None or not current.is_active:
+    if current is None or not current.is_open_for(user.user_id):
         return None
     if token.expires_at > current.expires_at or token.issued_at > current.last_used_at:
         return None
@@ -124,11 +128,12 @@ def _open(connection: Connection, token: TenantToken, now: datetime) -> Admitted
     if found is not None:
         return found
     current, _ = _line(connection, token)
-    if current is not None and current.is_active:
+    user_id = _owners(connection, token.subject)[token.subject].user_id
+    if current is not None and current.is_open_for(user_id):
         _prolong(connection, current, token, now)
     else:
         _succeed(connection, current, token)
-        _insert(connection, token, now)
+        _insert(connection, user_id, token, now)
     return _look_up(connection, token)
 
 
@@ -150,9 +155,9 @@ def _succeed(connection: Connection, current: _Row | None, token: TenantToken) -
     connection.execute(ended.values(session_token=token.key + ENDED))
 
 
-def _insert(connection: Connection, token: TenantToken, now: datetime) -> None:
+def _insert(connection: Connection, user_id: UserId, token: TenantToken, now: datetime) -> None:
     row = insert(sessions).values(
-        user_id=_owners(connection, token.subject)[token.subject].user_id,
+        user_id=user_id,
         session_token=token.key,
         device_info=token.device,
         expires_at=token.expires_at,
