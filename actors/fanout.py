@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from actors.connection import Connection
+from actors.streams import Streams
 from protocol.codec import Codec
 from protocol.events import AnyEvent
 from protocol.ids import ChannelId, Seq, SessionId, UserId
@@ -71,6 +72,7 @@ class Fanout:
         self.events: Counter[type[AnyEvent]] = Counter()
         self.deliveries = 0
         self.resumes = {"memory": 0, "database": 0}
+        self.streams = Streams(self.audience)
         self._audiences: dict[ChannelId, Audience] = {}
         self._users: dict[UserId, tuple[Connection, ...]] = {}
 
@@ -159,6 +161,7 @@ class Fanout:
         audience.by_codec.setdefault(connection.codec, {})[connection] = None
         connection.channels[channel_id] = None
         connection.cursors.pop(channel_id, None)
+        self.streams.joined(channel_id, connection)
 
     def is_subscribed(self, channel_id: ChannelId, connection: Connection) -> bool:
         return channel_id in connection.channels

@@ -25,7 +25,7 @@ from actors.channel_commands import (
 )
 from actors.channel_feed import Feed
 from actors.channel_reads import READS, Reads
-from actors.channel_state import ChannelState, may_read, restore
+from actors.channel_state import ChannelState, may_read, may_write, restore
 from actors.database_reads import DatabaseReads
 from actors.fanout import Fanout
 from actors.file_claims import FileClaims
@@ -38,6 +38,7 @@ from actors.pipeline import ABOUT_MESSAGE, Batch, Decided, Pipeline, nonce_key
 from actors.ports import Channels, Clock
 from actors.recent import Recent
 from actors.resolving import NO_ATTACHMENT
+from actors.streams import NO_STREAM, StopAnswer
 from actors.system import OVERLOADED, System
 from protocol.errors import Code, Refusal
 from protocol.events import ReadMarker, TypingEvent
@@ -151,6 +152,8 @@ class OpenChannel:
             self.feed.serve(ask)
         elif isinstance(command, ShowTyping):
             self._show_typing(ask)
+        elif isinstance(command, StopAnswer):
+            self._stop_answer(ask, command)
         elif not self._has_room:
             ask.answer(OVERLOADED)
         elif isinstance(command, OnMessage):
@@ -202,6 +205,15 @@ class OpenChannel:
             event = TypingEvent(channel_id=self._id, user_id=user_id)
             self._around.fanout.tell_channels((self._id,), event, except_user=user_id)
         ask.answer(refusal or Done(channel_id=self._id, seq=self._pipeline.committed.last_seq))
+
+    def _stop_answer(self, ask: Ask, command: StopAnswer) -> None:
+        refusal = may_write(self._pipeline.committed, ask.by)
+        stream = self._around.fanout.streams.find(command.stream_id)
+        if refusal is None and stream is not None:
+            stream.stop()
+            ask.answer(Done(channel_id=self._id, seq=self._pipeline.committed.last_seq))
+        else:
+            ask.answer(refusal or NO_STREAM)
 
     # Older messages.
 

@@ -25,6 +25,7 @@ from actors.channel_commands import (
 )
 from actors.connection import Connection
 from actors.resolving import ONESELF, Target, resolve, translate
+from actors.streams import NO_STREAM, StopAnswer
 from actors.system import OVERLOADED
 from actors.user_mail import (
     Act,
@@ -66,7 +67,6 @@ FOR_ONESELF = get_args(ForOneself)
 SPENDING = (PostMessage, EditMessage, DeleteMessage, ReactTo)
 
 UNREADABLE = Refusal(Code.UNAVAILABLE, "The database cannot be reached now. Try again.", retry_after_ms=1000)
-NO_STREAM = Refusal(Code.NOT_FOUND, "There is no such stream.", field="stream_id")
 GREETED = Refusal(Code.INVALID, "The connection is authenticated already.", field="type")
 NOWHERE = Done(channel_id=ChannelId(0), seq=Seq(0))
 
@@ -222,9 +222,18 @@ class User(Actor):
                 self._own_connections().show(shown)
                 act.answer(NOWHERE)
             case commands.Cancel():
-                act.answer(NO_STREAM)
+                self._cancel(act, command)
             case commands.Hello():
                 act.answer(GREETED)
+
+    def _cancel(self, act: Act, command: commands.Cancel) -> None:
+        """Who may stop an answer is for its channel to say."""
+        stream = self._around.fanout.streams.find(command.stream_id)
+        if stream is None:
+            act.answer(NO_STREAM)
+        else:
+            ask = Ask(self._as_now(act.by), StopAnswer(stream_id=stream.stream_id), act.answer)
+            self._around.system.offer(("channel", stream.channel_id), ask)
 
     def _sync(self, act: Act, command: commands.Sync) -> None:
         after, channel_id = Seq(command.from_), ChannelId(command.channel_id)
