@@ -5,8 +5,8 @@ that audience has heard, where it was. Next on a message's path: `server/socket.
 """
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from actors.connection import Connection
 from actors.streams import Streams
@@ -69,7 +69,7 @@ class Fanout:
     """
 
     def __init__(self) -> None:
-        self.events: Counter[type[AnyEvent]] = Counter()
+        self.events: dict[type[AnyEvent], int] = dict.fromkeys(get_args(AnyEvent), 0)
         self.deliveries = 0
         self.resumes = {"memory": 0, "database": 0}
         self.streams = Streams(self.audience)
@@ -185,7 +185,8 @@ class Fanout:
     def deliver(self, channel_id: ChannelId, events: Sequence[AnyEvent], last_seq: Seq) -> None:
         """Committed events for the channel's whole audience, which afterwards stands at `last_seq`."""
         audience = self._audiences.setdefault(channel_id, Audience(last_seq))
-        self.events.update(map(type, events))
+        for event in events:
+            self.events[type(event)] += 1
         for codec, connections in audience.by_codec.items():
             if connections and events:
                 frames = codec.frames(events)

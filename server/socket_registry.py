@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 from actors.ports import Clock
 from protocol.commands import AnyCommand
@@ -56,7 +56,7 @@ class SocketRegistry:
         self._is_refusing = False
         self._emptied: asyncio.Future[None] | None = None
         self._dirty: list[Tended] = []
-        self.commands: Counter[type[AnyCommand]] = Counter()
+        self.commands: dict[type[AnyCommand], int] = dict.fromkeys(get_args(AnyCommand), 0)
         self.refusals: Counter[Code] = Counter()
         self.closes: Counter[int] = Counter()
         self.on_flushed: Callable[[], None] = lambda: None
