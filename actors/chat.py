@@ -14,7 +14,8 @@ from actors.fanout import Fanout
 from actors.journal import Journal
 from actors.known_reactions import KnownReactions
 from actors.open_channel import Surroundings
-from actors.ports import Channels, Clock, Commits, ReactionKind, Users
+from actors.outboxes import Outboxes
+from actors.ports import Channels, Clock, Commits, Jobs, ReactionKind, Users
 from actors.presence import Presence
 from actors.resolving import NO_INVITE, NO_USER, ONESELF, find_attachments, find_reaction
 from actors.system import System
@@ -59,6 +60,7 @@ class Chat:
         commits: Commits,
         channels: Channels,
         users: Users,
+        jobs: Jobs,
         clock: Clock,
         limits: UserLimits,
         epoch: str,
@@ -70,6 +72,7 @@ class Chat:
         self.limits = limits
         self.epoch = epoch
         self.system = System(clock, idle_after_s=idle_after_s)
+        self.outboxes = Outboxes(self.system, jobs, clock)
         self.fanout = Fanout()
         self.journal = Journal(commits)
         self._presence = Presence(self.fanout, clock)
@@ -79,7 +82,7 @@ class Chat:
     def _start(self, channels: Channels) -> None:
         system = self.system
         Cell(("journal", 0), self.journal, system, max_mail=1_000_000)
-        around = Surroundings(system, channels, self.journal, self.fanout, self._clock)
+        around = Surroundings(system, channels, self.journal, self.fanout, self._clock, self.outboxes)
         user_around = UserSurroundings(
             system,
             self._users,
@@ -217,6 +220,7 @@ class Chat:
         if self._is_finished:
             return
         self._is_finished = True
+        await self.outboxes.stop()
         self.system.refuse_new()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_WITHIN_S):

@@ -19,12 +19,13 @@ class Finished(Struct, frozen=True):
 class Again(Struct, frozen=True):
     """It could not be done now. `after_s` as the other side asks for it; None backs off as `Retries` say.
 
-    `in_doubt`: it may have got through after all. The next attempt is told so by `Job.is_again`.
+    `in_doubt`: whether it may have got through after all, which the next attempt is told by `Job.is_again`.
+    None: what was known before this attempt still holds.
     """
 
     after_s: float | None
     reason: str
-    in_doubt: bool = False
+    in_doubt: bool | None = None
 
 
 class GivenUp(Struct, frozen=True):

@@ -32,6 +32,7 @@ from actors.file_claims import FileClaims
 from actors.journal import Journal, Submission
 from actors.known_messages import KnownMessages
 from actors.missed import make_good
+from actors.outboxes import Outboxes
 from actors.outcomes import done, repeated, shown_facts
 from actors.permissions import NO_MESSAGE, NOT_FOUND
 from actors.pipeline import ABOUT_MESSAGE, Batch, Decided, Pipeline, nonce_key
@@ -44,6 +45,7 @@ from protocol.errors import Code, Refusal
 from protocol.events import ReadMarker, TypingEvent
 from protocol.facts import (
     ChannelSnapshot,
+    JobQueued,
     MarkerMoved,
     MessagePosted,
     PartResult,
@@ -76,6 +78,7 @@ class Surroundings(Struct, frozen=True):
     journal: Journal
     fanout: Fanout
     clock: Clock
+    outboxes: Outboxes
 
 
 class PartDone(Struct, frozen=True):
@@ -297,12 +300,18 @@ class OpenChannel:
             is_post = decided.ask.command.__class__ is PostMessage
             self._answer(decided, batch.after, next(posted) if is_post and decided.facts else None)
         self._announce(batch, shown)
+        if len(shown) < len(batch.part.facts):
+            self._poke_outboxes(batch)
         if batch.after.is_closed:
             self.abandon(NOT_FOUND)
             self._around.fanout.close(self._id)
             self._cell.end()
         else:
             self.feed.retry_waiting()
+
+    def _poke_outboxes(self, batch: Batch) -> None:
+        for kind in {fact.kind for fact in batch.part.facts if isinstance(fact, JobQueued)}:
+            self._around.outboxes.poke(kind)
 
     def _answer(self, decided: Decided, state: ChannelState, posted: Message | None) -> None:
         if posted is None:

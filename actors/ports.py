@@ -111,6 +111,11 @@ class Users(Protocol):
 class Jobs(Protocol):
     """The outbox: see `storage/outbox.py`. All times are the server's clock."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may be working on it, so that what is leased may be theirs."""
+        ...
+
     async def take(
         self, kind: JobKind, limit: int, now: datetime, until: datetime, holding: Collection[JobId] = ()
     ) -> Due:

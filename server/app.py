@@ -58,6 +58,7 @@ from storage.conversations import Conversations
 from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.outbox import Outbox
 from storage.reactions import Reactions
 from storage.reports import Reports
 from storage.roles import Roles
@@ -137,13 +138,14 @@ def compose(
 ) -> Context:
     """Everything below the edges."""
     accounts, sessions = Accounts(database), Sessions(database)
-    channels, messages = Channels(database, clock.now), Messages(database)
+    channels, messages, outbox = Channels(database, clock.now), Messages(database), Outbox(database)
     tokens = AccessTokens(load_secret_key(settings), timedelta(minutes=settings.access_token_minutes))
     measures = Measures()
     chat = Chat(
         commits=MeasuredCommits(messages, measures, clock),
         channels=messages,
         users=channels,
+        jobs=outbox,
         clock=clock,
         limits=limits_of(settings),
         epoch=epoch,
@@ -178,6 +180,7 @@ def compose(
         departures=Departures(database),
         channels=channels,
         messages=messages,
+        outbox=outbox,
         conversations=Conversations(database),
         attachments=Attachments(database),
         reactions=Reactions(database),

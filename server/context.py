@@ -24,6 +24,7 @@ from storage.conversations import Conversations
 from storage.departures import Departures
 from storage.engine import Database
 from storage.messages import Messages
+from storage.outbox import Outbox
 from storage.reactions import Reactions
 from storage.roles import Roles
 from storage.search import Search
@@ -46,6 +47,7 @@ class Context(Struct, frozen=True, kw_only=True):
     departures: Departures
     channels: Channels
     messages: Messages
+    outbox: Outbox
     conversations: Conversations
     attachments: Attachments
     reactions: Reactions

@@ -35,6 +35,11 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may be working on it; beside one on SQLite there is none."""
+        return self._database.dialect != "sqlite"
+
     async def add(self, jobs: Sequence[JobQueued]) -> None:
         """Queue jobs that no message causes; a repeated key changes nothing."""
         rows = [job_row(job) for job in jobs]

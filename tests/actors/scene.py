@@ -19,6 +19,7 @@ from protocol.frames import FrameParser
 from protocol.ids import ChannelId, Seq, SessionId
 from protocol.rates import Rate
 from protocol.resources import PublicProfile
+from tests.simulation.memory_outbox import MemoryOutbox
 from tests.simulation.memory_store import MemoryStore, Weather
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -152,6 +153,7 @@ async def scene(
         commits=store,
         channels=store,
         users=store,
+        jobs=MemoryOutbox(store.tables),
         clock=clock,
         limits=limits,
         epoch=EPOCH,

@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, field, structs
 from protocol.audit import AuditRecord
 from protocol.facts import JobQueued, MemberRow
 from protocol.ids import ChannelId, MessageId, Seq, UserId
+from protocol.jobs import JobId, JobState
 from protocol.resources import Attachment, ChannelInfo, Invite, MemberChange, Message, PublicProfile, Role
 
 
@@ -95,6 +96,15 @@ class MessageRow(Struct):
         return structs.replace(self.message, is_read=channel.read_by(recipient_id) >= self.message.seq)
 
 
+class JobRow(Struct):
+    id: JobId
+    queued: JobQueued
+    next_at: datetime
+    state: JobState = "pending"
+    attempts: int = 0
+    error: str | None = None
+
+
 NonceKey = tuple[UserId, str]
 
 
@@ -107,9 +117,10 @@ class Tables(Struct):
     nonces: dict[NonceKey, MessageId] = field(default_factory=dict)
     reactions: dict[str, ReactionRow] = field(default_factory=dict)
     audited: list[AuditRecord] = field(default_factory=list)
-    jobs: dict[str, JobQueued] = field(default_factory=dict)
+    jobs: dict[str, JobRow] = field(default_factory=dict)
     files: dict[int, FileRow] = field(default_factory=dict)
     last_message_id: int = 0
+    last_job_id: int = 0
 
     def of_channel(self, channel_id: ChannelId) -> list[MessageRow]:
         return [row for row in self.messages.values() if row.message.channel_id == channel_id]

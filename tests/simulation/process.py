@@ -46,6 +46,7 @@ class Process:
             commits=anything,
             channels=anything,
             users=anything,
+            jobs=anything,
             clock=clock,
             limits=UserLimits(None, 100, 25_000, ready),
             epoch=EPOCH,
