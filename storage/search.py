@@ -15,7 +15,7 @@ from sqlalchemy import Connection, TextClause, bindparam, func, select, text
 from protocol.errors import Unavailable
 from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import Message
-from storage.engine import Database, Dialect
+from storage.engine import Database
 from storage.excerpts import excerpt
 from storage.message_rows import load_messages
 from storage.search_dialect import SearchDialect
@@ -30,7 +30,7 @@ AT_ONCE: Final = 1
 """How many may search at once: SQLite has two readers, and one is for everybody else."""
 WAITING_MAX: Final = 100
 
-DIALECTS: Final[dict[Dialect, SearchDialect]] = {"sqlite": SqliteSearch(), "postgresql": PostgresqlSearch()}
+DIALECTS: Final[dict[str, SearchDialect]] = {"sqlite": SqliteSearch(), "postgresql": PostgresqlSearch()}
 
 NEWEST: Final = select(func.coalesce(func.max(messages.c.id), 0))
 CONDITIONS: Final = {

@@ -1,5 +1,6 @@
 """Searching in PostgreSQL: a table of the words of each message beside the messages, with a GIN index."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from typing import Final
@@ -74,7 +75,7 @@ class PostgresqlSearch:
         }
 
     def set_deadline(self, connection: Connection, seconds: float) -> None:
-        connection.execute(text(f"SET LOCAL statement_timeout = {round(seconds * 1000)}"))
+        connection.execute(text(f"SET LOCAL statement_timeout = {math.ceil(seconds * 1000)}"))
 
     def lift_deadline(self, _: Connection) -> None:
         """It ends with the transaction."""

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, delete, select
 
 from protocol.ids import ChannelId
 from storage.engine import Database
+from storage.search import DIALECTS
 from storage.tables import channels, messages
 
 CHUNK_ROWS = 100
@@ -36,5 +37,6 @@ def _next_deleted(connection: Connection) -> ChannelId | None:
 def _sweep_messages(connection: Connection, channel_id: ChannelId, chunk_rows: int) -> int:
     """How many messages went. The newest go first: replies before what they reply to."""
     query = select(messages.c.id).where(messages.c.channel_id == channel_id)
-    newest = query.order_by(messages.c.seq.desc()).limit(chunk_rows).scalar_subquery()
+    newest = connection.execute(query.order_by(messages.c.seq.desc()).limit(chunk_rows)).scalars().all()
+    DIALECTS[connection.dialect.name].forget(connection, newest)
     return connection.execute(delete(messages).where(messages.c.id.in_(newest))).rowcount
