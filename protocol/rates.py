@@ -56,6 +56,14 @@ class TokenBucket:
         self._at_s = now_s
 
 
+class Budget(Struct, frozen=True):
+    """How many uses there may be at once, how many are left, and in how many seconds all will be."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+
+
 class KeyedBuckets:
     """One bucket for each key; `rate` None lets everything through.
 
@@ -80,6 +88,15 @@ class KeyedBuckets:
             self._forget_stalest()
         self._buckets.move_to_end(key)
         return bucket.take(now_s)
+
+    def budget(self, key: Hashable, now_s: float) -> Budget | None:
+        """What is left for this key; None where everything is let through."""
+        if self._rate is None:
+            return None
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return Budget(self._rate.burst, self._rate.burst, 0.0)
+        return Budget(self._rate.burst, bucket.remaining(now_s), bucket.full_in_s(now_s))
 
     def give_back(self, key: Hashable) -> None:
         """Undo one `take` of this key that turned out not to count."""

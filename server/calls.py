@@ -1,5 +1,6 @@
 """One HTTP request as handlers see it: who asks, from where, and what is said beside the answer."""
 
+import math
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from actors.channel_commands import Identity
 from protocol.audit import Action, Detail, Doer, TargetType
 from protocol.errors import Code, Refusal, Refused
 from protocol.ids import UserId
+from protocol.rates import Budget
 from server.addresses import client_address
 from server.auth import Caller
 from server.context import Context
@@ -115,12 +117,25 @@ class Call:
 
     def show_budget(self) -> None:
         """Say beside the answer how many commands this user may still send."""
-        if self._caller is None or self.context.settings.command_rate is None:
-            return
-        limit, remaining, reset_s = self.context.chat.budget(self.user_id)
-        self.say("RateLimit-Limit", str(limit))
-        self.say("RateLimit-Remaining", str(remaining))
-        self.say("RateLimit-Reset", str(reset_s))
+        if self._caller is not None and self.context.settings.command_rate is not None:
+            self.show(Budget(*self.context.chat.budget(self.user_id)))
+
+    def show_login_budget(self, login: str) -> None:
+        """Say beside the answer how often logging in may still fail."""
+        now_s = self.context.clock.monotonic()
+        self.show(self.context.throttles.login_budget(login, self.origin.address, now_s))
+
+    def show_registration_budget(self) -> None:
+        """Say beside the answer how many accounts this address may still make."""
+        now_s = self.context.clock.monotonic()
+        self.show(self.context.throttles.registration_budget(self.origin.address, now_s))
+
+    def show(self, budget: Budget | None) -> None:
+        """Say a budget beside the answer, whatever it will be."""
+        if budget is not None:
+            self.say("RateLimit-Limit", str(budget.limit))
+            self.say("RateLimit-Remaining", str(budget.remaining))
+            self.say("RateLimit-Reset", str(math.ceil(budget.reset_s)))
 
 
 def told(value: Told | None) -> Told:

@@ -27,9 +27,9 @@ _HEADERS: Final[dict[str, tuple[str, str]]] = {
     "X-Request-ID": ("string", "The request's id: the one that was sent, or a new one."),
     "Retry-After": ("integer", "Seconds to wait before trying again."),
     "WWW-Authenticate": ("string", "How to authenticate."),
-    "RateLimit-Limit": ("integer", "How many commands may be sent at once."),
-    "RateLimit-Remaining": ("integer", "How many of them are left."),
-    "RateLimit-Reset": ("integer", "Seconds until all of them are there again."),
+    "RateLimit-Limit": ("integer", "How often this may be done at once."),
+    "RateLimit-Remaining": ("integer", "How often it may still be done."),
+    "RateLimit-Reset": ("integer", "Seconds until all of that is there again."),
 }
 
 
@@ -132,7 +132,7 @@ def _parameters(route: Route, schemas: _Schemas) -> Iterable[Document]:
 
 def _successes(route: Route, schemas: _Schemas) -> Document:
     headers = ["X-Request-ID"]
-    if route.spends_budget:
+    if Code.RATE_LIMITED in route.all_refusals:
         headers += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
     return {
         str(status): _response(HTTPStatus(status).phrase, headers)

@@ -1,7 +1,9 @@
 """How often somebody may fail to log in, or register."""
 
+import unicodedata
+
 from protocol.errors import Code, Refusal, Refused
-from protocol.rates import KeyedBuckets, Rate
+from protocol.rates import Budget, KeyedBuckets, Rate
 from server.addresses import throttle_key
 
 
@@ -18,7 +20,7 @@ class Throttles:
 
         Raises Refused `rate_limited`.
         """
-        account, place = login.casefold(), throttle_key(address)
+        account, place = account_key(login), throttle_key(address)
         wait_s = self._by_address.take(place, now_s)
         if wait_s == 0.0:
             wait_s = self._by_account.take(account, now_s)
@@ -27,13 +29,34 @@ class Throttles:
         refuse_until(wait_s, "Too many failed log-ins. Wait before you try again.")
 
     def logged_in(self, login: str, address: str) -> None:
-        self._by_account.give_back(login.casefold())
+        self._by_account.give_back(account_key(login))
         self._by_address.give_back(throttle_key(address))
+
+    def login_budget(self, login: str, address: str, now_s: float) -> Budget | None:
+        """What is left of the account's attempts and the address's, whichever is less."""
+        budgets = (
+            self._by_account.budget(account_key(login), now_s),
+            self._by_address.budget(throttle_key(address), now_s),
+        )
+        return min(filter(None, budgets), key=lambda budget: budget.remaining, default=None)
+
+    def registration_budget(self, address: str, now_s: float) -> Budget | None:
+        """What is left of the address's registrations."""
+        return self._registrations.budget(throttle_key(address), now_s)
 
     def register(self, address: str, now_s: float) -> None:
         """Raises Refused `rate_limited`."""
         wait_s = self._registrations.take(throttle_key(address), now_s)
         refuse_until(wait_s, "Too many registrations from your address. Wait before you try again.")
+
+
+def account_key(login: str) -> str:
+    """What to count an account's attempts by: every spelling that a database may take for the same is one.
+
+    Databases fold case each in their own way: to some, `İ` and `K` (the Kelvin sign) are `i` and `k`.
+    """
+    folded = unicodedata.normalize("NFKD", login).casefold()
+    return "".join(character for character in folded if not unicodedata.combining(character))
 
 
 def refuse_until(wait_s: float, message: str) -> None:

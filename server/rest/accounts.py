@@ -52,7 +52,10 @@ async def register(call: Call, body: Registration) -> User:
     if refusal := password_refusal(body.password, body.username, body.email):
         raise Refused(refusal)
     phone_number = normal_phone(body.phone_number) if body.phone_number else None
-    context.throttles.register(call.origin.address, context.clock.monotonic())
+    try:
+        context.throttles.register(call.origin.address, context.clock.monotonic())
+    finally:
+        call.show_registration_budget()
     new = NewUser(
         username=body.username,
         email=body.email,
@@ -72,7 +75,10 @@ async def register(call: Call, body: Registration) -> User:
 )
 async def log_in(call: Call, body: Credentials) -> AuthResponse:
     """Open a session; `username` may be the e-mail address."""
-    return await call.context.logins.log_in(body.username, body.password, call.origin)
+    try:
+        return await call.context.logins.log_in(body.username, body.password, call.origin)
+    finally:
+        call.show_login_budget(body.username)
 
 
 @accounts.post(

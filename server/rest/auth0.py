@@ -49,7 +49,10 @@ async def sync_account(call: Call, body: Sync | None) -> User:
     given = body or Sync()
     profile = Profile(email=given.email, name=given.name, picture=given.picture)
     accounts = told(call.context.tenant_accounts)
-    synced = await accounts.sync(call.token(), profile, call.origin)
+    try:
+        synced = await accounts.sync(call.token(), profile, call.origin)
+    finally:
+        call.show_registration_budget()
     call.status = 201 if synced.is_new else 200
     return synced.user
 

@@ -74,7 +74,10 @@ async def change_phone(call: Call, body: PhoneChange) -> User:
 async def change_password(call: Call, body: PasswordChange) -> User:
     """Change your password; every other session ends."""
     user = await own_account(call)
-    await call.context.logins.prove(call.identity, body.current_password, call.origin)
+    try:
+        await call.context.logins.prove(call.identity, body.current_password, call.origin)
+    finally:
+        call.show_login_budget(call.identity.profile.username)
     if refusal := password_refusal(body.new_password, user.username, user.email, field="new_password"):
         raise Refused(refusal)
     hashed = await call.context.hasher.hash(body.new_password)

@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.errors import Code, Refused
-from protocol.rates import Rate
+from protocol.rates import Budget, Rate
 from server.throttles import Throttles
 
 TWICE = Rate(per_s=0.1, burst=2)
@@ -56,3 +56,66 @@ def test_without_rates_nothing_is_refused() -> None:
     for _ in range(100):
         fail(throttles, "alice", "a")
         throttles.register("a", 0.0)
+
+
+# What is left.
+
+
+def test_what_is_left_is_the_lesser_of_the_accounts_and_the_addresses() -> None:
+    throttles = Throttles(TWICE, TWICE)
+    assert throttles.login_budget("alice", "a", 0.0) == Budget(2, 2, 0.0)
+    fail(throttles, "alice", "a")
+    fail(throttles, "alice", "b")
+    assert throttles.login_budget("alice", "c", 0.0) == Budget(2, 0, 20.0)
+    assert throttles.login_budget("bob", "a", 0.0) == Budget(2, 1, 10.0)
+    assert throttles.login_budget("alice", "c", 10.0) == Budget(2, 1, 10.0)
+    throttles.register("a", 0.0)
+    assert throttles.registration_budget("a", 0.0) == Budget(2, 1, 10.0)
+    assert throttles.registration_budget("b", 0.0) == Budget(2, 2, 0.0)
+
+
+def test_without_rates_nothing_is_left_to_tell() -> None:
+    throttles = Throttles(None, None)
+    assert throttles.login_budget("alice", "a", 0.0) is None
+    assert throttles.registration_budget("a", 0.0) is None
+
+
+# Attacks.
+
+
+@pytest.mark.parametrize("spelling", ["ALICE", "alİce", "alICE", "ａｌｉｃｅ", "Alíce", "ali̇ce"])
+def test_a_spelling_that_a_database_may_take_for_the_same_is_no_fresh_budget(spelling: str) -> None:
+    throttles = Throttles(TWICE, None)
+    for address in ("a", "b"):
+        fail(throttles, "alice", address)
+    with pytest.raises(Refused):
+        fail(throttles, spelling, "c")
+
+
+def test_many_addresses_do_not_help_against_one_account() -> None:
+    throttles = Throttles(TWICE, None)
+    refused = 0
+    for number in range(1000):
+        try:
+            fail(throttles, "alice", f"10.0.{number // 256}.{number % 256}")
+        except Refused:
+            refused += 1
+    assert refused == 998
+
+
+def test_many_accounts_do_not_help_one_address() -> None:
+    throttles = Throttles(TWICE, None)
+    for name in ("a", "b"):
+        fail(throttles, name, "10.0.0.1")
+    for number in range(1000):
+        with pytest.raises(Refused):
+            fail(throttles, f"user{number}", "10.0.0.1")
+
+
+def test_a_spray_of_names_and_addresses_keeps_memory_bounded() -> None:
+    throttles = Throttles(TWICE, TWICE)
+    for number in range(25_000):
+        fail(throttles, f"user{number}", f"2001:db8:{number:x}::1")
+        throttles.register(f"2001:db8:{number:x}::1", 0.0)
+    sizes = [len(throttles._by_account), len(throttles._by_address), len(throttles._registrations)]
+    assert sizes == [10_000] * 3
