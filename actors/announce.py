@@ -17,6 +17,7 @@ from protocol.events import AnyEvent, ChannelAdded, ChannelRemoved, SequencedEve
 from protocol.facts import (
     ChannelChanged,
     ChannelClosed,
+    DeliveryChanged,
     MemberJoined,
     MemberLeft,
     MessageDeleted,
@@ -132,7 +133,7 @@ def event_of(  # noqa: C901 - one case for each kind of fact, nothing else
         case MessagePosted():
             assert message is not None  # noqa: S101 - the commit gave it its id
             return events.NewMessage(channel_id=channel_id, seq=seq, message=message)
-        case MessageEdited():
+        case MessageEdited() | DeliveryChanged():
             return events.MessageUpdate(channel_id=channel_id, seq=seq, message=fact.message)
         case MessageDeleted():
             return events.MessageDelete(

@@ -16,6 +16,7 @@ from protocol.ids import ChannelId, MessageId, Seq, SessionId, UserId
 from protocol.resources import (
     Attachment,
     ChannelInfo,
+    DeliveryState,
     Invite,
     Message,
     PublicProfile,
@@ -71,6 +72,24 @@ class ReactTo(OnMessage, frozen=True, kw_only=True):
     code: str
     image_url: str | None
     added: bool
+
+
+class BeginDelivery(OnMessage, frozen=True, kw_only=True):
+    """A bridge begins to send the message in `parts` parts; those of `sending` are to go out now."""
+
+    transport: str
+    parts: int
+    sending: frozenset[int]
+
+
+class MoveDelivery(OnMessage, frozen=True, kw_only=True):
+    """Part `part`, counted from 0, has got as far as `state`; what is behind that already stays."""
+
+    part: int
+    state: DeliveryState
+    error_code: str | None = None
+    external_id: str | None = None
+    segments: int | None = None
 
 
 class JoinChannel(ChannelCommand, frozen=True, kw_only=True):

@@ -7,8 +7,17 @@ from typing import Any
 from msgspec import UNSET, structs
 
 from actors import permissions
-from actors.channel_commands import DeleteMessage, EditMessage, Identity, OnMessage, ReactTo
+from actors.channel_commands import (
+    BeginDelivery,
+    DeleteMessage,
+    EditMessage,
+    Identity,
+    MoveDelivery,
+    OnMessage,
+    ReactTo,
+)
 from actors.channel_state import ChannelState, Decision, may_read, may_write, next_seq
+from actors.deliveries import decide_begin, decide_move
 from actors.mentions import find_mentions
 from actors.permissions import NO_MESSAGE, NOT_THE_AUTHOR
 from protocol.errors import Code, Refusal
@@ -52,7 +61,14 @@ def decide_delete(
     if message.deleted_at is not None:
         return []
     deleted = structs.replace(
-        message, content=None, reactions=(), attachments=(), mentions=(), deleted_at=now, updated_at=now
+        message,
+        content=None,
+        reactions=(),
+        attachments=(),
+        mentions=(),
+        delivery=None,
+        deleted_at=now,
+        updated_at=now,
     )
     return [MessageDeleted(at=now, seq=next_seq(state), message=deleted)]
 
@@ -89,6 +105,8 @@ MESSAGE_DECIDERS: dict[type[OnMessage], DecideOn] = {
     EditMessage: decide_edit,
     DeleteMessage: decide_delete,
     ReactTo: decide_reaction,
+    BeginDelivery: decide_begin,
+    MoveDelivery: decide_move,
 }
 
 

@@ -18,11 +18,18 @@ from actors.moderation import DESCRIPTIONS, audited
 from actors.permissions import NOT_FOUND
 from actors.withdrawal import decide_withdraw
 from protocol.errors import Refusal
-from protocol.facts import AnyFact, MessageDeleted, MessageEdited, Part, ReactionChanged
+from protocol.facts import (
+    AnyFact,
+    DeliveryChanged,
+    MessageDeleted,
+    MessageEdited,
+    Part,
+    ReactionChanged,
+)
 from protocol.ids import MessageId, UserId
 from protocol.resources import Message
 
-ABOUT_MESSAGE = (MessageEdited, MessageDeleted, ReactionChanged)
+ABOUT_MESSAGE = (MessageEdited, MessageDeleted, DeliveryChanged, ReactionChanged)
 
 CHANNEL_DECIDERS: dict[type[ChannelCommand], Decide] = {**DECIDERS, Withdraw: decide_withdraw}
 

@@ -14,6 +14,7 @@ from protocol.jobs import Bridge, JobKind
 from protocol.resources import (
     Attachment,
     ChannelInfo,
+    DeliveryState,
     Invite,
     MemberChange,
     Message,
@@ -59,6 +60,24 @@ class MessageEdited(Numbered, frozen=True, kw_only=True):
 
 class MessageDeleted(Numbered, frozen=True, kw_only=True):
     message: Message
+
+
+class PartDelivery(Struct, frozen=True):
+    """How far part `part` of a message, counted from 0, has got; an `external_id` of None is no news."""
+
+    part: int
+    state: DeliveryState
+    error_code: str | None = None
+    external_id: str | None = None
+    segments: int | None = None
+
+
+class DeliveryChanged(Numbered, frozen=True, kw_only=True):
+    """A message has got further over another transport: `message` as it is now, `parts` that have changed."""
+
+    message: Message
+    transport: str
+    parts: tuple[PartDelivery, ...]
 
 
 class ReactionChanged(Numbered, frozen=True, kw_only=True):
@@ -160,6 +179,7 @@ NumberedFact = (
     MessagePosted
     | MessageEdited
     | MessageDeleted
+    | DeliveryChanged
     | ReactionChanged
     | MemberJoined
     | MemberLeft

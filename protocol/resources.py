@@ -16,6 +16,7 @@ Role = Literal["owner", "admin", "member"]
 Via = Literal["web", "twilio", "whatsapp", "telegram", "agent", "webhook"]
 Status = Literal["online", "away", "offline"]
 ReportStatus = Literal["open", "in_progress", "resolved"]
+DeliveryState = Literal["sending", "queued", "sent", "delivered", "undelivered", "failed", "unknown"]
 
 
 class PublicProfile(Struct, frozen=True):
@@ -90,12 +91,23 @@ class ReactionKind(Struct, frozen=True):
         return not self.is_system and self.image_url is None
 
 
-class Delivery(Struct, frozen=True):
-    """How far a message has got over another transport, such as SMS."""
+class DeliveryPart(Struct, frozen=True):
+    """How far one part has got of a message that is sent in several. `error_code` is the transport's own."""
 
-    state: str
+    state: DeliveryState
+    error_code: str | None = None
+
+
+class Delivery(Struct, frozen=True):
+    """How far a message has got over another transport, such as SMS: as far as the part that is behind most.
+
+    One that failed counts before all others. `parts` are there when there are several.
+    """
+
+    state: DeliveryState
     transport: str
     error_code: str | None = None
+    parts: tuple[DeliveryPart, ...] | UnsetType = UNSET
 
 
 class Message(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from protocol.facts import (
     Audited,
     ChannelChanged,
     ChannelClosed,
+    DeliveryChanged,
     InviteCreated,
     InviteRevoked,
     JobQueued,
@@ -42,7 +43,7 @@ CHANGES_CHANNEL = (ChannelChanged, PrivacyChanged, MemberJoined, MemberLeft, Rol
 class CommitRows(Struct):
     """The last word on each row: a row that changes twice in one commit is written once.
 
-    `channel_facts` are rare and are written one by one.
+    `channel_facts` and `deliveries` are rare and are written one by one.
     """
 
     messages: list[Row] = field(default_factory=list)
@@ -54,6 +55,7 @@ class CommitRows(Struct):
     reactions_removed: dict[Row, None] = field(default_factory=dict)
     reactions_added: dict[Row, Row] = field(default_factory=dict)
     deleted_messages: list[Row] = field(default_factory=list)
+    deliveries: list[DeliveryChanged] = field(default_factory=list)
     members: dict[Row, Row] = field(default_factory=dict)
     markers: dict[Row, Seq] = field(default_factory=dict)
     invite_uses: dict[str, int] = field(default_factory=dict)
@@ -119,7 +121,7 @@ def _other(rows: CommitRows, channel_id: ChannelId, fact: AnyFact) -> None:
     match fact:
         case MarkerMoved():
             _mark(rows, channel_id, fact.user_id, fact.read_seq)
-        case MessageEdited() | MessageDeleted() | ReactionChanged():
+        case MessageEdited() | MessageDeleted() | DeliveryChanged() | ReactionChanged():
             _change_message(rows, fact)
         case MemberJoined() | MemberLeft():
             _change_member(rows, channel_id, fact)
@@ -140,7 +142,9 @@ def _mark(rows: CommitRows, channel_id: ChannelId, user_id: UserId, read_seq: Se
         rows.markers[key] = read_seq
 
 
-def _change_message(rows: CommitRows, fact: MessageEdited | MessageDeleted | ReactionChanged) -> None:
+def _change_message(
+    rows: CommitRows, fact: MessageEdited | MessageDeleted | DeliveryChanged | ReactionChanged
+) -> None:
     message = fact.message
     rows.changed_messages[message.id] = _message_row(message, fact.seq)
     match fact:
@@ -150,6 +154,8 @@ def _change_message(rows: CommitRows, fact: MessageEdited | MessageDeleted | Rea
                 rows.edited_mentions[message.id] = _mentions(message.id, fact)
         case MessageDeleted():
             rows.deleted_messages.append((message.id,))
+        case DeliveryChanged():
+            rows.deliveries.append(fact)
         case ReactionChanged():
             _react(rows, fact)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from protocol.ids import MessageId
 from storage.audit import record_acts
 from storage.channel_facts import write_channel_fact
+from storage.delivery_facts import write_delivery
 from storage.fact_rows import CommitRows, Row
 from storage.job_rows import QUEUE_JOBS
 from storage.row_statements import Kind, RowsStatement
@@ -182,6 +183,8 @@ def write_rows(connection: Connection, rows: CommitRows) -> None:
     ADD_REACTIONS.run(connection, list(rows.reactions_added.values()))
     for statement in FORGET_DELETED:
         statement.run(connection, rows.deleted_messages)
+    for delivery in rows.deliveries:
+        write_delivery(connection, delivery)
     PUT_MEMBERS.run(connection, list(rows.members.values()))
     for channel_id, fact in rows.channel_facts:
         write_channel_fact(connection, channel_id, fact)

@@ -6,8 +6,9 @@ from typing import Any
 from msgspec import UNSET, Struct, field
 from sqlalchemy import Connection, Select, and_, bindparam, select
 
+from protocol.deliveries import delivery_of
 from protocol.ids import MessageId, UserId
-from protocol.resources import Attachment, Delivery, Message, Reaction
+from protocol.resources import Attachment, Delivery, DeliveryPart, Message, Reaction
 from storage.row_statements import Kind, RowsStatement
 from storage.tables import channel_members, messages
 
@@ -51,7 +52,12 @@ class Annex(Struct):
     mentions: list[UserId] = field(default_factory=list)
     reactions: dict[str, Reaction] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
-    delivery: Delivery | None = None
+    transport: str = ""
+    parts: list[DeliveryPart] = field(default_factory=list)
+
+    @property
+    def delivery(self) -> Delivery | None:
+        return delivery_of(self.transport, self.parts) if self.parts else None
 
 
 def load_messages(connection: Connection, ids: Sequence[MessageId]) -> list[Message]:
@@ -83,7 +89,8 @@ def _hang(annex: Annex, row: Any) -> None:
         case "attachment":
             annex.attachments.append(attachment(row.id, row.name, row.code, row.number))
         case _:
-            annex.delivery = Delivery(row.url, row.name, row.code)
+            annex.transport = row.name
+            annex.parts.append(DeliveryPart(row.url, row.code))
 
 
 def attachment(attachment_id: int, name: str, content_type: str, size: int) -> Attachment:

@@ -11,19 +11,23 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from protocol.deliveries import delivery_of
 from protocol.facts import (
     ChannelChanged,
     ChannelClosed,
+    DeliveryChanged,
     Failed,
     Fenced,
     MessagePosted,
     Part,
+    PartDelivery,
     Repeats,
     Spent,
     Taken,
     Written,
 )
 from protocol.ids import ChannelId, MessageId, Seq, UserId
+from protocol.resources import DeliveryPart
 from storage.engine import Database
 from tests.contract.script import CODES, Script, decide
 from tests.contract.stages import START, DatabaseStage, MemoryStage
@@ -219,6 +223,24 @@ async def test_a_file_goes_with_one_message(both: Both) -> None:
     )
     assert (type(written), spent) == (Written, Spent(frozenset({ids[0]})))
     assert await same(both, "users.find_attachments", ann, ids) == [files[1]]
+
+
+async def test_a_message_is_shown_as_far_as_its_parts_have_got(both: Both) -> None:
+    one, _, ann = await two_channels(both)
+    (written,) = await commit(both, Part(one, Seq(1), Seq(2), (post(2, ann),)))
+    (message,) = await same(both, "channels.load_messages", one, written.message_ids)
+    states: list[list[DeliveryPart]] = [
+        [DeliveryPart("sending"), DeliveryPart("sending")],
+        [DeliveryPart("sending"), DeliveryPart("queued")],
+        [DeliveryPart("delivered"), DeliveryPart("undelivered", "30005")],
+    ]
+    for seq, parts in enumerate(states, 3):
+        message = structs.replace(message, delivery=delivery_of("twilio", parts))
+        rows = tuple(PartDelivery(n, part.state, part.error_code) for n, part in enumerate(parts))
+        changed = DeliveryChanged(at=START, seq=Seq(seq), message=message, transport="twilio", parts=rows)
+        await commit(both, Part(one, Seq(seq - 1), Seq(seq), (changed,)))
+        assert await same(both, "channels.load_messages", one, written.message_ids) == [message]
+    await compare_reads(both, one)
 
 
 async def test_two_people_have_one_direct_channel(both: Both) -> None:

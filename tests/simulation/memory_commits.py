@@ -10,6 +10,7 @@ from protocol.facts import (
     Audited,
     ChannelChanged,
     ChannelClosed,
+    DeliveryChanged,
     Failed,
     Fenced,
     InviteCreated,
@@ -34,6 +35,7 @@ from protocol.facts import (
 )
 from protocol.ids import MessageId, Seq, UserId
 from protocol.resources import Invite, Message
+from tests.simulation.memory_outbox import queue
 from tests.simulation.memory_rows import ChannelRow, InviteRow, Membership, MessageRow, Tables
 
 CHANGES_CHANNEL = (ChannelChanged, PrivacyChanged, MemberJoined, MemberLeft, RoleChanged)
@@ -149,7 +151,7 @@ def _mark(channel: ChannelRow, user_id: UserId, read_seq: Seq) -> None:
 
 def _apply(tables: Tables, channel: ChannelRow, fact: AnyFact) -> None:
     match fact:
-        case MessageEdited() | MessageDeleted() | ReactionChanged():
+        case MessageEdited() | MessageDeleted() | DeliveryChanged() | ReactionChanged():
             _change_message(tables, fact)
         case MemberJoined() | MemberLeft() | RoleChanged():
             _change_member(channel, fact)
@@ -162,7 +164,7 @@ def _apply(tables: Tables, channel: ChannelRow, fact: AnyFact) -> None:
         case Audited():
             tables.audited.append(fact.record)
         case JobQueued():
-            tables.jobs.setdefault(fact.key, fact)
+            queue(tables, fact)
         case _:
             _change_channel(channel, fact)
 
@@ -195,7 +197,9 @@ def _change_channel(
             assert_never(fact)
 
 
-def _change_message(tables: Tables, fact: MessageEdited | MessageDeleted | ReactionChanged) -> None:
+def _change_message(
+    tables: Tables, fact: MessageEdited | MessageDeleted | DeliveryChanged | ReactionChanged
+) -> None:
     """Only what the fact is about changes: reactions are rows of their own, so an edit cannot undo them."""
     row = tables.messages[fact.message.id]
     now = fact.message
@@ -207,8 +211,11 @@ def _change_message(tables: Tables, fact: MessageEdited | MessageDeleted | React
     }
     if isinstance(fact, MessageEdited):
         changes["mentions"] = now.mentions
+    elif isinstance(fact, DeliveryChanged):
+        changes["delivery"] = now.delivery
     else:
         changes |= {"reactions": now.reactions, "mentions": now.mentions, "attachments": now.attachments}
+        changes["delivery"] = now.delivery
     row.message = structs.replace(row.message, **changes)
     row.changed_seq = fact.seq
 

@@ -22,6 +22,7 @@ from protocol.events import (
 from protocol.facts import (
     ChannelChanged,
     ChannelClosed,
+    DeliveryChanged,
     MemberJoined,
     MemberLeft,
     MessageDeleted,
@@ -120,7 +121,7 @@ class Oracle:
                 truth.info = fact.channel
             case MessagePosted() if message_id is not None:
                 self._posted(fact, message_id)
-            case MessageEdited() | MessageDeleted() | ReactionChanged():
+            case MessageEdited() | MessageDeleted() | DeliveryChanged() | ReactionChanged():
                 self.versions[fact.message.id].append(Version(fact.seq, fact.message))
         if isinstance(fact, RoleChanged) and fact.role == "owner":
             truth.info = structs.replace(truth.info, owner_id=fact.user.id)
@@ -201,7 +202,7 @@ class Oracle:
         match event, fact:
             case NewMessage(), MessagePosted():
                 self._judge_message(event.message, event.seq - 1, event.seq)
-            case MessageUpdate(), MessageEdited():
+            case MessageUpdate(), MessageEdited() | DeliveryChanged():
                 self._judge_message(event.message, event.seq - 1, event.seq)
             case MessageDelete(), MessageDeleted():
                 if event.message_id != fact.message.id:
@@ -254,6 +255,7 @@ EVENT_OF = {
     "MessagePosted": "NewMessage",
     "MessageEdited": "MessageUpdate",
     "MessageDeleted": "MessageDelete",
+    "DeliveryChanged": "MessageUpdate",
     "ReactionChanged": "ReactionUpdate",
     "MemberJoined": "MemberJoined",
     "MemberLeft": "MemberLeft",

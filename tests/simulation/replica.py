@@ -186,6 +186,7 @@ def deleted(message: Message, event: MessageDelete) -> Message:
         reactions=(),
         attachments=(),
         mentions=(),
+        delivery=None,
         deleted_at=event.deleted_at,
         updated_at=event.deleted_at,
     )
