@@ -6,11 +6,17 @@ file is believed but its name, which is cleaned. Next on an upload's path: the h
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    BodyPartReader,
+    MultipartReader,
+    web,
+)
 from aiohttp.http_exceptions import HttpProcessingError
 
 from protocol.errors import Code, Refusal, Refused
@@ -29,7 +35,8 @@ NAMELESS: Final = "file"
 UNFIT_IN_NAMES: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
+PLAIN_ENCODINGS: Final = frozenset({"identity", "7bit", "8bit", "binary"})
+ENCODINGS: Final = ("Content-Encoding", "Content-Transfer-Encoding")
 
 
 class Upload:
@@ -62,6 +69,7 @@ async def read_form(request: web.Request, kind: Any, blobs: Blobs, file_max_byte
     """
     if request.content_type != "multipart/form-data":
         raise Refused(Refusal(Code.UNSUPPORTED, "Send the body as multipart/form-data."))
+    _refuse_encodings(request.headers)
     if (request.content_length or 0) > file_max_bytes + ENVELOPE_MAX_BYTES:
         raise _too_large(file_max_bytes)
     form = _Form(kind, blobs, file_max_bytes)
@@ -106,8 +114,7 @@ class _Form:
         name = part.name
         if name is None:
             raise ValueError("a field without a name")
-        if part.headers.get("Content-Transfer-Encoding", "").lower() not in PLAIN_ENCODINGS:
-            raise Refused(Refusal(Code.UNSUPPORTED, "Send fields as they are, without encoding.", field=name))
+        _refuse_encodings(part.headers, name)
         if name not in self._known:
             raise Refused(Refusal(Code.INVALID, f"Object contains unknown field `{name}`", field=name))
         if name in self.values:
@@ -119,6 +126,11 @@ class _Form:
         if blob is None:
             raise _too_large(self._file_max_bytes)
         return Upload(clean_name(part.filename), blob)
+
+
+def _refuse_encodings(headers: Mapping[str, str], field: str | None = None) -> None:
+    if any(headers.get(name, "identity").lower() not in PLAIN_ENCODINGS for name in ENCODINGS):
+        raise Refused(Refusal(Code.UNSUPPORTED, "Send everything as it is, without encoding.", field=field))
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -167,4 +179,7 @@ NOT_MULTIPART: Final = (
     HttpProcessingError,
     web.RequestPayloadError,
     ConnectionError,
+    # Warnings, where those are errors.
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
 )
