@@ -10,7 +10,7 @@ from tests.server.described.campaign import campaign
 from tests.server.described.exceptions import EXEMPTIONS
 
 SEED = 1
-EXAMPLES = 4
+EXAMPLES = 2
 """For each operation and phase, beside the fixed cases of the coverage phase."""
 
 

@@ -17,6 +17,8 @@ from loadtest.own_server import OwnServer
 
 ROOT: Final = Path(__file__).parents[3]
 CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
+SCENARIOS_FOR_EXAMPLE: Final = 20
+"""Of requests one after another: they are for all operations together, examples are for each."""
 
 
 class Outcome(Struct, frozen=True):
@@ -38,9 +40,11 @@ async def campaign(folder: Path, *, seed: int, examples: int, only: str = ".*") 
 
 
 async def _search(url: str, database: Path, *, seed: int, examples: int, only: str) -> Outcome:
-    arguments = ["--seed", str(seed), "--max-examples", str(examples), "--include-name-regex", only]
+    config = database.with_name("schemathesis.toml")
+    await asyncio.to_thread(config.write_text, config_of(examples))
+    arguments = ["--seed", str(seed), "--include-name-regex", only]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(CONFIG)),
+        *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(config)),
         *("run", f"{url}/openapi.json", *arguments),
         cwd=database.parent,
         env=os.environ | {"PARLEY_URL": url, "PARLEY_DATABASE": str(database), "PYTHONPATH": str(ROOT)},
@@ -50,6 +54,14 @@ async def _search(url: str, database: Path, *, seed: int, examples: int, only: s
     )
     output, _ = await process.communicate()
     return Outcome(process.returncode != 0, output.decode(errors="replace"))
+
+
+def config_of(examples: int) -> str:
+    scenarios = SCENARIOS_FOR_EXAMPLE * examples
+    return (
+        f"{CONFIG.read_text()}generation = {{ max-examples = {scenarios} }}\n\n"
+        f"[phases.fuzzing]\ngeneration = {{ max-examples = {examples} }}\n"
+    )
 
 
 SETTINGS: Final = {

@@ -30,6 +30,12 @@ def _exempt(field: str, reason: str, *operations: str) -> tuple[Exemption, ...]:
 
 PASSWORD: Final = "8 to 72 bytes, not a common one, and not the user's name: a schema counts characters only"
 PARENT: Final = "a reply is to a message of the same channel"
+POSITION: Final = "a `seq` means something in one channel only"
+SENDING: Final = (
+    "POST /channels/{channel_id}/messages",
+    "POST /messages",
+    "POST /auth/conversations/{conversation_id}/messages",
+)
 
 EXEMPTIONS: Final = (
     *_exempt(
@@ -47,13 +53,11 @@ EXEMPTIONS: Final = (
         "PUT /auth/me/phone",
     ),
     *_exempt("roles", "a user can have only roles that there are", "PUT /auth/users/{user_id}/roles"),
-    *_exempt(
-        "parent_id",
-        PARENT,
-        "POST /channels/{channel_id}/messages",
-        "POST /messages",
-        "POST /auth/conversations/{conversation_id}/messages",
-    ),
+    *_exempt("parent_id", PARENT, *SENDING),
+    *_exempt("attachments", "a file is sent by whoever uploaded it, and once", *SENDING),
+    *_exempt("image", "what an image is, its bytes say", "POST /reactions"),
+    *_exempt("before", POSITION, "GET /search"),
+    *_exempt("after", POSITION, "GET /search"),
     *_exempt("recipient_id", "nobody writes to themselves", "POST /messages"),
     *_exempt(
         "role",
@@ -61,6 +65,9 @@ EXEMPTIONS: Final = (
         "PUT /channels/{channel_id}/roles/{user_id}",
     ),
 )
+
+LEAVING: Final = "POST /channels/{channel_id}/leave"
+"""Whoever is alone in a channel closes it by leaving: it is gone, and nobody has sent DELETE."""
 
 
 def is_exempt(operation: str, fields: list[str]) -> bool:
