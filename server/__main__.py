@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "serve": "run the server",
     "migrate": "bring the database's schema up to date",
     "user": "make, list, disable and enable users, and set passwords",
+    "outbox": "list what is to be done outside, and try again what failed",
     "check": "say what works, what does not, and the mend",
     "chat": "chat in this terminal",
     "load": "load a server and check that it loses nothing",

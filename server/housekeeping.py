@@ -12,6 +12,7 @@ from protocol.errors import Unavailable
 from server.context import Context
 from server.departures import see_off_all
 from server.upload_sweeping import forget_unsent_files, sweep_blobs
+from storage.outbox_review import sweep_outbox
 from storage.session_sweeping import sweep_sessions
 from storage.sweeping import sweep_deleted_channels
 
@@ -46,6 +47,11 @@ def chores(context: Context) -> tuple[Chore, ...]:
         ),
         Chore("files that were never sent are forgotten", SOON_S, lambda: forget_unsent_files(context)),
         Chore("contents that no file has are gone", RARELY_S, lambda: sweep_blobs(context)),
+        Chore(
+            "what was done outside long ago is forgotten",
+            RARELY_S,
+            lambda: sweep_outbox(database, context.clock.now()),
+        ),
     )
 
 

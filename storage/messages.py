@@ -56,6 +56,11 @@ class Messages:
         found = await self._database.read(lambda connection: load_messages(connection, ids))
         return [message for message in found if message.channel_id == channel_id]
 
+    async def at(self, channel_id: ChannelId, seq: Seq) -> Message | None:
+        """The message that was posted as this change of the channel, as it is now."""
+        found = await self.history(channel_id, Seq(seq + 1), None, 1)
+        return found[0] if found and found[0].seq == seq else None
+
     async def changes(self, channel_id: ChannelId, after: Seq, limit: int) -> Changes:
         """At most `limit` rows, but never only some of the rows that one `seq` changed.
 
