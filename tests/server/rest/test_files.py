@@ -1,24 +1,15 @@
 """Files: uploading, what their bytes make of them, sending them, and who may download them."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import aiohttp
-import msgspec
 import pytest
 
-from server import uploads
 from server.rest.files import IMAGE_MAX_PIXELS
-from server.settings import Settings
 from tests.server.pictures import gif, jpeg, png, webp
-from tests.server.rest.client import Api, Json, Running, serving
+from tests.server.rest.client import Api, Json, Running
 from tests.server.talking import Place
-
-BOUNDARY = "b"
-FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+from tests.server.uploading import download, form, stored, upload
 
 
 @pytest.fixture
@@ -28,46 +19,6 @@ async def path(alice: Api, bob: Api) -> str:
     path = f"/channels/{channel['id']}"
     await bob.post(f"{path}/join", expect=200)
     return path
-
-
-def form(data: bytes = b"hello", name: str = "a.txt", field: str = "file") -> aiohttp.FormData:
-    made = aiohttp.FormData(quote_fields=False)
-    made.add_field(field, data, filename=name, content_type="text/html")
-    return made
-
-
-async def upload(person: Api, data: bytes = b"hello", name: str = "a.txt") -> Json:
-    return await person.post("/files", data=form(data, name))
-
-
-class Download(msgspec.Struct):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-async def download(person: Api, file: Json, **headers: str) -> Download:
-    sent = {"Authorization": f"Bearer {person.token}"} | headers
-    async with person.session.get(file["url"], headers=sent) as answer:
-        return Download(answer.status, dict(answer.headers), await answer.read())
-
-
-def raw(*parts: bytes) -> bytes:
-    """A body of parts, each with its head."""
-    return b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
-
-
-def part(disposition: str, data: bytes = b"x", headers: dict[str, str] | None = None) -> bytes:
-    lines = [
-        f"Content-Disposition: form-data; {disposition}",
-        *(f"{k}: {v}" for k, v in (headers or {}).items()),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + data
-
-
-def stored(running: Running) -> list[Path]:
-    folder = running.context.settings.data_folder / "files"
-    return [each for each in folder.rglob("*") if each.is_file()]
 
 
 async def test_a_file_comes_back_as_it_was_sent(alice: Api, bob: Api, path: str) -> None:
@@ -252,137 +203,6 @@ async def test_image_bombs_are_refused(sqlite_running: Running, sqlite_alice: Ap
     ] == "image/png"
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (raw(), ("invalid", "file")),
-        (raw(part('name="other"')), ("invalid", "other")),
-        (raw(part('name="file"'), part('name="file"')), ("invalid", "file")),
-        (raw(part('name="file"'), part('name="owner_id"', b"1")), ("invalid", "owner_id")),
-    ],
-)
-async def test_what_does_not_fit_is_refused_by_field_and_nothing_is_kept(
-    sqlite_running: Running, sqlite_alice: Api, body: bytes, expected: Any
-) -> None:
-    assert await sqlite_alice.refused("POST", "/files", data=body, headers=FORM) == expected
-    assert stored(sqlite_running) == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"nonsense",
-        b"--b",
-        b"--b\r\n",
-        b"--b\r\n\r\n",
-        raw(part('name="file"'))[:-12],
-        raw(part('name="file"; filename="a"', b"x" * 100_000))[:-50_000],
-        raw(part("")),
-        raw(b"no header at all\r\n\r\nx"),
-        raw(b"X: " + b"y" * 20_000 + b"\r\n\r\nx"),
-        raw(b"\r\n".join(b"X-%d: y" % n for n in range(500)) + b"\r\n\r\nx"),
-        b"x\r\n" * 10_000,
-        raw(part('name="_charset_"', b"x" * 100), part('name="file"')),
-    ],
-)
-async def test_what_is_no_form_is_malformed_and_nothing_is_kept(
-    sqlite_running: Running, sqlite_alice: Api, body: bytes
-) -> None:
-    refused = await sqlite_alice.refused("POST", "/files", data=body, headers=FORM, expect=400)
-    assert refused == ("malformed",)
-    assert stored(sqlite_running) == []
-
-
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
-        (b'{"file": "x"}', {"Content-Type": "application/json"}),
-        (raw(part('name="file"')), {"Content-Type": "multipart/mixed; boundary=b"}),
-        (raw(part('name="file"')), FORM | {"Content-Encoding": "gzip"}),
-        (raw(part('name="file"', b"aGVsbG8=", {"Content-Transfer-Encoding": "base64"})), FORM),
-        (raw(part('name="file"', b"x", {"Content-Encoding": "gzip"})), FORM),
-        (raw(part('name="file"', b"x", {"Content-Type": "multipart/mixed; boundary=c"})), FORM),
-    ],
-)
-async def test_another_kind_of_body_is_not_supported(
-    sqlite_running: Running, sqlite_alice: Api, body: bytes, headers: dict[str, str]
-) -> None:
-    refused = await sqlite_alice.refused("POST", "/files", data=body, headers=headers, expect=415)
-    assert refused[0] == "unsupported"
-    assert stored(sqlite_running) == []
-
-
-async def test_a_form_without_a_boundary_is_malformed(sqlite_alice: Api) -> None:
-    for content_type in ("multipart/form-data", f"multipart/form-data; boundary={'b' * 71}"):
-        headers = {"Content-Type": content_type}
-        refused = await sqlite_alice.refused("POST", "/files", data=b"x", headers=headers, expect=400)
-        assert refused == ("malformed",)
-
-
-@contextlib.asynccontextmanager
-async def small(settings: Settings) -> AsyncIterator[tuple[Running, Api]]:
-    """A server that takes files of 1,000 bytes."""
-    async with serving(settings, upload_max_bytes=1000) as running:
-        yield running, await running.nobody.newcomer("alice")
-
-
-async def test_a_file_may_be_as_large_as_is_allowed_and_no_larger(settings: Settings) -> None:
-    async with small(settings) as (running, alice):
-        assert (await upload(alice, b"x" * 1000))["size"] == 1000
-        for size in (1001, 500_000):
-            refused = await alice.refused("POST", "/files", data=form(b"y" * size), expect=413)
-            assert refused == ("too_large",)
-        assert len(stored(running)) == 1
-
-
-async def test_a_file_of_untold_size_is_cut_early(settings: Settings) -> None:
-    sent = 0
-
-    async def endless() -> AsyncIterator[bytes]:
-        nonlocal sent
-        yield part('name="file"').join((b"--b\r\n", b""))
-        while sent < 2**26:
-            sent += 2**16
-            yield b"x" * 2**16
-
-    async with small(settings) as (running, alice):
-        headers = FORM | {"Authorization": f"Bearer {alice.token}"}
-        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-            async with alice.session.post("/files", data=endless(), headers=headers) as answer:
-                assert answer.status == 413
-        assert sent < 2**26
-        assert stored(running) == []
-
-
-@pytest.mark.parametrize("limit", ["SILENT_MAX_S", "UPLOAD_MAX_S"])
-async def test_a_form_that_stalls_is_given_up(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
-) -> None:
-    monkeypatch.setattr(uploads, limit, 0.05)
-    never = asyncio.Event()
-
-    async def stalling() -> AsyncIterator[bytes]:
-        yield b"--b\r\n" + part('name="file"', b"x" * 10)
-        await never.wait()
-
-    async with small(settings) as (running, alice):
-        headers = FORM | {"Authorization": f"Bearer {alice.token}"}
-        async with alice.session.post("/files", data=stalling(), headers=headers) as answer:
-            assert (answer.status, (await answer.json(content_type=None))["code"]) == (400, "malformed")
-        assert stored(running) == []
-
-
-async def test_nobody_uploads_without_being_let_in(sqlite_running: Running) -> None:
-    await sqlite_running.nobody.refused("POST", "/files", data=form(), expect=401)
-    assert stored(sqlite_running) == []
-
-
-async def test_a_full_disk_is_told_as_unavailable(sqlite_running: Running, sqlite_alice: Api) -> None:
-    (sqlite_running.context.settings.data_folder / "files").write_text("in the way")
-    assert await sqlite_alice.refused("POST", "/files", data=form(), expect=503) == ("unavailable",)
-
-
 async def test_bytes_that_are_lost_are_told_as_absent_and_logged(
     sqlite_running: Running, sqlite_alice: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -390,28 +210,3 @@ async def test_bytes_that_are_lost_are_told_as_absent_and_logged(
     stored(sqlite_running)[0].unlink()
     await sqlite_alice.refused("GET", file["url"], expect=404)
     assert "the bytes of a file are gone" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        ("a.txt", "a.txt"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\Users\\a\\b.doc", "b.doc"),
-        ("a\u202egnp.exe", "agnp.exe"),
-        ("%22quoted%22%0D%0A.txt", '"quoted".txt'),
-        ("100%25.txt", "100%25.txt"),
-        ("..", "file"),
-        ("", "file"),
-        (None, "file"),
-        (" . a . ", "a"),
-        ("a\0b\x7f\x1b.txt", "ab.txt"),
-        ("a\udcff.txt", "a.txt"),
-        ("x" * 300 + ".tar", "x" * 251 + ".tar"),
-        ("x" * 300, "x" * 255),
-        ("a." + "x" * 300, "a." + "x" * 253),
-        ("🐎.png", "🐎.png"),
-    ],
-)
-def test_names_are_cleaned(given: str | None, kept: str) -> None:
-    assert uploads.clean_name(given) == kept
