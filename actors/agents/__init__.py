@@ -1,0 +1,1 @@
+"""Agents: users that actors speak for."""

@@ -1,0 +1,57 @@
+"""What the report agent understands without a model: a small grammar. Pure.
+
+list my [open | in progress | resolved] reports
+show report 3
+report: <title> — <text>
+help
+"""
+
+import re
+from typing import Final, cast
+
+from msgspec import Struct
+
+from protocol.resources import ReportStatus
+
+
+class ListReports(Struct, frozen=True):
+    status: ReportStatus | None
+
+
+class ShowReport(Struct, frozen=True):
+    report_id: int
+
+
+class FileReport(Struct, frozen=True):
+    """Without a text the title is all there is to say."""
+
+    title: str
+    content: str
+
+
+Request = ListReports | ShowReport | FileReport
+
+_MENTIONS: Final = re.compile(r"^(\s*@[A-Za-z0-9._-]+[\s,:]*)+")
+_LIST: Final = re.compile(
+    r"list( my)?( (?P<status>open|in[ _]progress|resolved))? reports?[.!]?", re.IGNORECASE
+)
+_SHOW: Final = re.compile(r"show (my )?report (#|no\.? ?)?(?P<id>[0-9]{1,16})[.!]?", re.IGNORECASE)
+_FILE: Final = re.compile(r"report\s*:\s*(?P<said>\S.*)", re.IGNORECASE | re.DOTALL)
+_DASH: Final = re.compile(r"\s+(?:—|–|--?)\s+|\s*—\s*|\s*\n\s*")
+
+
+def understand(text: str) -> Request | None:
+    """What is asked for; None where help is. A mention at the beginning only says who is asked."""
+    text = _MENTIONS.sub("", text).strip()
+    if found := _LIST.fullmatch(text):
+        return ListReports(_status(found["status"]))
+    if found := _SHOW.fullmatch(text):
+        return ShowReport(int(found["id"]))
+    if found := _FILE.fullmatch(text):
+        title, *rest = _DASH.split(found["said"].strip(), maxsplit=1)
+        return FileReport(title, rest[0] if rest and rest[0] else title)
+    return None
+
+
+def _status(words: str | None) -> ReportStatus | None:
+    return None if words is None else cast("ReportStatus", words.lower().replace(" ", "_"))

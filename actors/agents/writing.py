@@ -1,0 +1,124 @@
+"""Writing one answer: the model is asked, uses tools, and is asked again, until it only says something.
+
+Every turn of the model is written down before anything is done about it. An attempt after a crash takes the
+turns from there, and each tool call finds by its number what it has changed already.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from actors.agents.agent import Agent
+from actors.agents.hand_over import HAND_OVER, hand_over_tool
+from actors.agents.ports import AgentSurroundings, Model, ModelFailed, Said, Speaker
+from actors.agents.toolbox import Toolbox
+from actors.agents.tools import Tool
+from actors.channel_commands import Identity
+from actors.streams import Stream
+from protocol.agents import Spender, Turn, estimated_tokens
+from protocol.commands import CONTENT_MAX_CHARS
+from protocol.errors import Refused
+from protocol.jobs import Job
+
+TURNS_MAX = 8
+"""How often a model is asked for one answer: each time but the last it wants tools used."""
+REQUESTS_MAX = 16
+"""How many tools a model may want used at once."""
+
+SPENT = "You have used up today's budget for agents. It starts anew at midnight, UTC."
+NOTHING = "I have nothing to say to that."
+APART = "\n\n"
+
+
+class Writing:
+    """One attempt at one answer. What is written is shown by `stream` as it comes."""
+
+    def __init__(
+        self, around: AgentSurroundings, speaker: Speaker, job: Job, asker: Identity, stream: Stream
+    ) -> None:
+        self._around = around
+        self._speaker = speaker
+        self._agent: Agent = speaker.agent
+        self._job = job
+        self._asker = asker
+        self._stream = stream
+        self._toolbox = Toolbox(around, job, asker.user_id)
+
+    async def with_model(self, model: Model, past: Sequence[Said], question: str) -> str:
+        """The whole answer. Raises `ModelFailed` and `Unavailable`."""
+        said = [*past, Said("user", question)]
+        turns = list((await self._around.jobs.progress(self._job)).turns)
+        for number in range(TURNS_MAX):
+            tools = self._tools() if number < TURNS_MAX - 1 else {}
+            turn = turns[number] if number < len(turns) else await self._ask(model, said, tools)
+            if turn is None:
+                return self._say(SPENT)
+            if number < len(turns):
+                self._say(turn.text)
+            if not turn.requests:
+                return self._stream.text.strip() or NOTHING
+            said.append(Said("assistant", turn.text, turn.requests))
+            for request in turn.requests[:REQUESTS_MAX]:
+                result = await self._toolbox.answer(self._agent, tools, request)
+                said.append(Said("tool", result, answers=request.id))
+        raise ModelFailed(f"it wanted tools used {TURNS_MAX} times in a row", is_retryable=False)
+
+    async def without_model(self, question: str) -> str:
+        """What the agent says by itself; a refusal is told in its own words."""
+        agent = self._agent
+
+        async def use(method: object, **arguments: object) -> object:
+            tool = agent.tools[getattr(method, "__name__", "")]
+            return await self._toolbox.use(agent, tool, msgspec.json.encode(arguments))
+
+        try:
+            return self._say(await agent.without_model(question, use))
+        except Refused as refused:
+            if refused.refusal.meaning.retryable:
+                raise
+            return self._say(refused.refusal.message)
+
+    def _say(self, text: str) -> str:
+        """Show something that is known already, apart from what was said before it."""
+        if text:
+            self._stream.add(APART + text if self._stream.text else text)
+        return self._stream.text
+
+    async def _ask(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Turn | None:
+        """The model's next turn; None when the asker has no tokens left for it."""
+        spent = await self._around.jobs.spent(self._asker.user_id, self._around.clock.now())
+        if spent >= self._around.limits.tokens_per_user_day:
+            return None
+        turn = await self._hear(model, said, tools)
+        spender = Spender(self._asker.user_id, self._speaker.profile.id)
+        await self._around.jobs.add_turn(self._job, turn, spender, self._around.clock.now())
+        return turn
+
+    async def _hear(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Turn:
+        """Show what the model says while it does. What is longer than a message may be is not waited for."""
+        text = ""
+        async with aclosing(model.stream([self._prompt(), *said], tuple(tools.values()))) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Turn):
+                    return piece
+                self._stream.add(piece if text or not self._stream.text else APART + piece)
+                text += piece
+                if len(self._stream.text) >= CONTENT_MAX_CHARS:
+                    return Turn(text, tokens_out=estimated_tokens(text))
+        raise ModelFailed("it ended without a turn", is_retryable=True)
+
+    def _prompt(self) -> Said:
+        now, name = self._around.clock.now(), self._asker.profile.username
+        facts = f"You are {self._agent.name}. You talk to {name}. It is {now:%A, %Y-%m-%d %H:%M} UTC."
+        return Said("system", f"{self._agent.prompt}\n\n{facts}")
+
+    def _tools(self) -> Mapping[str, Tool]:
+        """Those of whoever is writing now, and handing over where that is for them to do."""
+        others = [each.agent for each in self._around.speakers.values() if each.agent is not self._agent]
+        if not self._agent.hands_over or not others:
+            return self._agent.tools
+        return {**self._agent.tools, HAND_OVER: hand_over_tool(others, self._go_on_as)}
+
+    def _go_on_as(self, agent: Agent) -> None:
+        self._agent = agent
