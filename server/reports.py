@@ -9,6 +9,7 @@ from typing import Final
 from actors.channel_commands import Identity
 from actors.chat import Chat
 from actors.ports import Clock
+from protocol.agents import CallKey
 from protocol.audit import Doer
 from protocol.errors import Code, Refusal, Refused
 from protocol.resources import Report, ReportStatus
@@ -30,8 +31,9 @@ class ReportDesk:
         self._chat = chat
         self._clock = clock
 
-    async def file(self, by: Identity, title: str, content: str) -> Report:
-        report = await self._reports.file(by.user_id, title, content, self._clock.now())
+    async def file(self, by: Identity, title: str, content: str, call: CallKey | None = None) -> Report:
+        """Once for each `call` of an agent's."""
+        report = await self._reports.file(by.user_id, title, content, self._clock.now(), call)
         return self._tell("filed", by, report)
 
     async def show(self, by: Identity, report_id: int) -> Report:
@@ -69,9 +71,18 @@ class ReportDesk:
         )
 
     async def update(
-        self, by: Identity, report_id: int, *, title: str | None = None, content: str | None = None
+        self,
+        by: Identity,
+        report_id: int,
+        *,
+        title: str | None = None,
+        content: str | None = None,
+        call: CallKey | None = None,
     ) -> Report:
-        """Its reporter may change it while it is open. What is None stays as it is."""
+        """Its reporter may change it while it is open. What is None stays as it is.
+
+        Once for each `call` of an agent's.
+        """
         report = await self.show(by, report_id)
         if report.reporter_id != by.user_id:
             raise Refused(NOT_YOURS)
@@ -79,7 +90,7 @@ class ReportDesk:
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
             return report
-        changed = await self._reports.edit(report_id, self._clock.now(), **changes)
+        changed = await self._reports.edit(report_id, self._clock.now(), call, **changes)
         if changed is None:
             raise Refused(NOT_OPEN)
         return self._tell("changed", by, changed)

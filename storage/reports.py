@@ -6,9 +6,11 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
+from protocol.agents import CallKey
 from protocol.audit import Doer
 from protocol.ids import UserId
 from protocol.resources import Report, ReportStatus
+from storage.agent_jobs import once
 from storage.audit import record_act
 from storage.engine import Database
 from storage.tables import reports
@@ -25,8 +27,18 @@ class Reports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def file(self, reporter_id: UserId, title: str, content: str, now: datetime) -> Report:
-        return await self._database.write(lambda c: add_report(c, reporter_id, title, content, now))
+    async def file(
+        self, reporter_id: UserId, title: str, content: str, now: datetime, call: CallKey | None = None
+    ) -> Report:
+        """Once for each `call` of an agent's."""
+
+        def transaction(connection: Connection) -> Report:
+            def add() -> Report:
+                return add_report(connection, reporter_id, title, content, now)
+
+            return once(connection, call, Report, now, add) or add()
+
+        return await self._database.write(transaction)
 
     async def find(self, report_id: int) -> Report | None:
         return await self._database.read(lambda connection: load_report(connection, report_id))
@@ -45,9 +57,20 @@ class Reports:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [_report(row) for row in rows]
 
-    async def edit(self, report_id: int, now: datetime, **changes: str) -> Report | None:
-        """Change `title` and `content` of a report that is open; None when it is not, or is not there."""
-        return await self._database.write(lambda c: edit_report(c, report_id, now, **changes))
+    async def edit(
+        self, report_id: int, now: datetime, call: CallKey | None = None, **changes: str
+    ) -> Report | None:
+        """Change `title` and `content` of a report that is open; None when it is not, or is not there.
+
+        Once for each `call` of an agent's: a later change is not undone by repeating it.
+        """
+
+        def transaction(connection: Connection) -> Report | None:
+            return once(
+                connection, call, Report, now, lambda: edit_report(connection, report_id, now, **changes)
+            )
+
+        return await self._database.write(transaction)
 
     async def comment(
         self, report_id: int, doer: Doer, now: datetime, comment: str, status: ReportStatus | None

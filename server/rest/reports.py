@@ -1,11 +1,9 @@
 """Reports: people file them, superusers answer and resolve them."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import Meta
-
-from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Code
+from protocol.report_fields import ReportText, ReportTitle
 from protocol.resources import Report, ReportStatus
 from server.calls import Call
 from server.fields import AReportId, AUserId, In
@@ -15,34 +13,32 @@ from storage.reports import ReportFilter
 
 reports = Routes("Reports")
 
-Title = Annotated[str, Meta(min_length=1, max_length=255, examples=["The search finds nothing"])]
-Text = Annotated[str, Meta(min_length=1, max_length=CONTENT_MAX_CHARS)]
 OWN_REFUSALS: Final = (Code.NOT_FOUND, Code.FORBIDDEN, Code.CONFLICT)
 
 
 class ReportCreate(In, frozen=True, kw_only=True):
-    title: Title
-    content: Text
+    title: ReportTitle
+    content: ReportText
 
 
 class ReportUpdate(In, frozen=True, kw_only=True):
     """What is left out stays as it is."""
 
-    title: Title | None = None
-    content: Text | None = None
+    title: ReportTitle | None = None
+    content: ReportText | None = None
 
 
 class ReportComment(In, frozen=True, kw_only=True):
     """Takes the place of an earlier comment. Without `status` the report keeps the one it has."""
 
-    comment: Text
+    comment: ReportText
     status: ReportStatus | None = None
 
 
 class ReportResolve(In, frozen=True, kw_only=True):
     """Without a comment, an earlier one stays."""
 
-    comment: Text | None = None
+    comment: ReportText | None = None
 
 
 class ReportQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
