@@ -8,19 +8,31 @@ and is due again when nobody extends the lease. `outbox_state.py` decides what b
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, Final, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from msgspec import Struct
 from typing_extensions import override
 
 from actors.actor import Actor
 from actors.jobs import Again, Outcome, Worker
+from actors.outbox_mail import (
+    CutOff,
+    Extend,
+    Extended,
+    Held,
+    OutboxSurroundings,
+    Reclaimed,
+    Settle,
+    Settled,
+    Stop,
+    Taken,
+    Timer,
+    Worked,
+)
 from actors.outbox_state import Interrupted, overdrawn, settlement_of
-from actors.ports import Clock, Jobs
 from actors.system import Wake
 from protocol.errors import Refusal, Unavailable
-from protocol.jobs import Due, Job, JobId, Settlement
+from protocol.jobs import Due, Job, JobId
 
 log = logging.getLogger("actors")
 
@@ -34,71 +46,13 @@ CUT_OFF_AFTER_S: Final = 3.0
 """How long jobs may go on when the server stops."""
 
 
-class Timer(Protocol):
-    def cancel(self) -> None: ...
-
-
-class OutboxSurroundings(Struct, frozen=True):
-    """What every outbox actor works with. `chance` is from 0 to 1; `later` calls after so many seconds."""
-
-    jobs: Jobs
-    clock: Clock
-    chance: Callable[[], float]
-    later: Callable[[float, Callable[[], None]], Timer]
-
-
-class Reclaimed(Struct, frozen=True):
-    result: int | Exception
-
-
-class Taken(Struct, frozen=True):
-    result: Due | Exception
-
-
-class Worked(Struct, frozen=True):
-    job: Job
-    outcome: Outcome | Interrupted | Exception
-
-
-class Settle(Struct, frozen=True):
-    """Write this down, once more if need be."""
-
-    job: Job
-    settlement: Settlement
-
-
-class Settled(Struct, frozen=True):
-    what: Settle
-    result: bool | Exception
-
-
-class Extend(Struct, frozen=True):
-    """It is time to extend the leases."""
-
-
-class Extended(Struct, frozen=True):
-    jobs: tuple[Job, ...]
-    result: frozenset[JobId] | Exception
-
-
-class Stop(Struct, frozen=True):
-    """Take nothing more; `stopped` hears when all that was taken is settled."""
-
-    stopped: Callable[[], None]
-
-
-class CutOff(Struct, frozen=True):
-    """What is still being worked on is interrupted now."""
-
-
 class Outbox(Actor):
     """The jobs of one kind in this process."""
 
     def __init__(self, worker: Worker, around: OutboxSurroundings) -> None:
         self._worker = worker
         self._around = around
-        self._held: dict[JobId, Job] = {}
-        self._tasks: dict[JobId, asyncio.Task[Any]] = {}
+        self._held: dict[JobId, Held] = {}
         self._is_reclaimed = around.jobs.is_shared
         self._is_looking = False
         self._is_wanted = True
@@ -125,7 +79,7 @@ class Outbox(Actor):
             case Reclaimed():
                 self._reclaimed(mail.result)
             case Taken():
-                self._taken(mail.result)
+                self._taken(mail.until, mail.result)
             case Worked():
                 self._worked(mail.job, mail.outcome)
             case Settle():
@@ -168,7 +122,8 @@ class Outbox(Actor):
             self.cell.run(self._around.jobs.reclaim(kind, now), Reclaimed)
             return
         until = now + timedelta(seconds=LEASE_S)
-        self.cell.run(self._around.jobs.take(kind, free, now, until, tuple(self._held)), Taken)
+        taking = self._around.jobs.take(kind, free, now, until, tuple(self._held))
+        self.cell.run(taking, lambda result: Taken(until, result))
 
     def _reclaimed(self, result: int | Exception) -> None:
         self._is_looking = False
@@ -178,7 +133,7 @@ class Outbox(Actor):
         else:
             self._is_reclaimed = self._is_wanted = True
 
-    def _taken(self, result: Due | Exception) -> None:
+    def _taken(self, until: datetime, result: Due | Exception) -> None:
         self._is_looking = False
         if isinstance(result, Exception):
             self._cannot("be read", result)
@@ -187,7 +142,7 @@ class Outbox(Actor):
         self._failures = 0
         self._is_wanted = self._is_wanted or result.is_more
         for job in result.jobs:
-            self._start(job)
+            self._start(Held(job, until))
         if result.jobs and self._extend is None:
             self._extend_in(EXTEND_EVERY_S)
         wait_s = LOOK_EVERY_S
@@ -202,25 +157,25 @@ class Outbox(Actor):
 
     # Working.
 
-    def _start(self, job: Job) -> None:
-        self._held[job.id] = job
+    def _start(self, held: Held) -> None:
+        job = held.job
+        self._held[job.id] = held
         settlement = overdrawn(job, self._worker.retries)
         if settlement is not None:
             self._settle(Settle(job, settlement))
         else:
-            self.cell.run(self._work(job), lambda outcome: Worked(job, outcome))
+            self.cell.run(self._work(held), lambda outcome: Worked(job, outcome))
 
-    async def _work(self, job: Job) -> Outcome | Interrupted:
-        task = asyncio.current_task()
-        if task is None or not self.cell.is_alive or self._stopped is not None:
+    async def _work(self, held: Held) -> Outcome | Interrupted:
+        if not self.cell.is_alive or self._stopped is not None:
             return Interrupted()
-        self._tasks[job.id] = task
+        held.task = asyncio.current_task()
         try:
-            return await self._worker.work(job)
+            return await self._worker.work(held.job)
         except asyncio.CancelledError:
             return Interrupted()
         finally:
-            del self._tasks[job.id]
+            held.task = None
 
     def _worked(self, job: Job, outcome: Outcome | Interrupted | Exception) -> None:
         if isinstance(outcome, Exception):
@@ -256,20 +211,30 @@ class Outbox(Actor):
         self._extend = None
         if not self._held:
             return
-        now, jobs = self._around.clock.now(), tuple(self._held.values())
-        extending = self._around.jobs.extend(jobs, now + timedelta(seconds=LEASE_S), now)
-        self.cell.run(extending, lambda result: Extended(jobs, result))
+        now, held = self._around.clock.now(), tuple(self._held.values())
+        until = now + timedelta(seconds=LEASE_S)
+        extending = self._around.jobs.extend([each.job for each in held], until, now)
+        self.cell.run(extending, lambda result: Extended(held, until, result))
         self._extend_in(EXTEND_EVERY_S)
 
     def _extended(self, mail: Extended) -> None:
         if isinstance(mail.result, Exception):
             self._cannot("be written", mail.result)
+            self._let_go()
             return
-        for job in mail.jobs:
-            task = self._tasks.get(job.id)
-            if job.id not in mail.result and self._held.get(job.id) is job and task is not None:
-                log.warning("a job of kind %s is worked on elsewhere: %s", job.kind, job.key)
-                task.cancel()
+        for held in mail.held:
+            if held.job.id in mail.result:
+                held.until = mail.until
+            elif held.task is not None:
+                log.warning("a job of kind %s is worked on elsewhere: %s", held.job.kind, held.job.key)
+                held.interrupt()
+
+    def _let_go(self) -> None:
+        """Others may have begun with what nobody could extend the lease of."""
+        now = self._around.clock.now()
+        for held in self._held.values() if self._around.jobs.is_shared else ():
+            if held.until <= now:
+                held.interrupt()
 
     def _cannot(self, what: str, error: Exception) -> None:
         bug = None if isinstance(error, Unavailable) else error
@@ -287,5 +252,5 @@ class Outbox(Actor):
             self._around.later(CUT_OFF_AFTER_S, lambda: self.cell.put(CutOff()))
 
     def _cut_off(self) -> None:
-        for task in self._tasks.values():
-            task.cancel()
+        for held in self._held.values():
+            held.interrupt()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from actors.jobs import Worker
-from actors.outbox import CUT_OFF_AFTER_S, Outbox, OutboxSurroundings, Stop, Timer
+from actors.outbox import CUT_OFF_AFTER_S, Outbox
+from actors.outbox_mail import OutboxSurroundings, Stop, Timer
 from actors.ports import Clock, Jobs
 from actors.system import System
 from protocol.jobs import JOB_KINDS, JobKind
