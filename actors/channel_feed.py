@@ -104,6 +104,8 @@ class Feed:
         """`ready` comes from the database: it may show a membership that memory has yet to hear of."""
         if may_read(self._pipeline.decided, reader.by) is None:
             self._waiting.append(Waiting(reader, self._pipeline.decided.last_seq))
+        elif after_of(reader) > self._last_seq:
+            self._wait(Waiting(reader, after_of(reader)))
         else:
             reader.answer(refusal)
 
@@ -179,7 +181,8 @@ class Feed:
             waiting.reader.answer(UNREADABLE)
             self._restart()
         else:
-            waiting.reader.answer(Done(channel_id=self._id, seq=self._last_seq, reset=True))
+            reset = Done(channel_id=self._id, seq=self._last_seq, reset=True)
+            waiting.reader.answer(self._refusal(waiting.reader) or reset)
 
     def retry_waiting(self) -> None:
         """Something was committed or given up: those who waited for it can be served, or wait on."""

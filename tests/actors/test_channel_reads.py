@@ -8,18 +8,21 @@ import pytest
 from actors.channel_commands import (
     Done,
     JoinChannel,
+    LeaveChannel,
     ReadChanges,
     ReadHistory,
     ReadMessage,
     RemoveMember,
     Resume,
+    SetPrivacy,
 )
 from actors.channel_reads import fitting
 from protocol.errors import Code
-from protocol.facts import Part
+from protocol.events import ChannelRemoved
+from protocol.facts import MemberJoined, Part
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import PublicProfile
-from tests.actors.making import message, posted
+from tests.actors.making import LATER, message, posted
 from tests.actors.scene import Listener, Scene, scene
 from tests.actors.trouble import Trouble, begin, outcome, post, two
 from tests.simulation.seeds import changed
@@ -168,3 +171,24 @@ async def test_a_page_of_what_another_owner_wrote_shows_that_memory_is_old() -> 
             assert await outcome(on, bob, channel_id, ReadChanges(after=Seq(1))) == Code.UNAVAILABLE
             await on.settle()
             assert (await outcome(on, bob, channel_id, ReadChanges(after=Seq(1)))).sync.to == 7
+
+
+async def test_a_membership_that_another_owner_wrote_is_not_refused_by_old_memory() -> None:
+    async with scene() as on:
+        ann, bob, channel_id = await two(on)
+        await on.ask(bob, channel_id, LeaveChannel())
+        joined = MemberJoined(at=LATER, seq=Seq(3), user=bob, role="member")
+        await on.store.commit([Part(channel_id, Seq(2), Seq(3), (joined,))])
+        listener = await on.attach(bob)
+        assert listener.only(ChannelRemoved) == []
+        assert await outcome(on, ann, channel_id, ReadChanges(after=Seq(3)))
+        assert (await outcome(on, bob, channel_id, ReadChanges(after=Seq(2)))).sync.to == 3
+
+
+async def test_a_stranger_with_a_cursor_past_the_end_is_told_nothing_of_the_channel() -> None:
+    async with scene() as on:
+        ann, bob, channel_id = await two(on)
+        await on.ask(bob, channel_id, LeaveChannel())
+        await on.ask(ann, channel_id, SetPrivacy(is_private=True, join_code="x"))
+        for wanted in (channel_id, ChannelId(404)):
+            assert await outcome(on, bob, wanted, ReadChanges(after=Seq(99))) == Code.NOT_FOUND
