@@ -9,6 +9,7 @@ import msgspec
 
 from server.descriptions import Descriptions
 from server.docs_page import STYLE_HASH, docs_page
+from server.docs_schema import types
 from server.rest.table import ROUTES
 
 DESCRIPTIONS = Descriptions(ROUTES, "")
@@ -58,3 +59,50 @@ def test_nothing_in_the_document_becomes_markup() -> None:
     assert "<img" not in page
     assert "&lt;img" in page
     assert "list of anything" in page
+
+
+def test_types_are_tables_of_fields_with_their_limits() -> None:
+    schema = {
+        "description": "A `thing`.",
+        "required": ["id"],
+        "properties": {
+            "id": {"type": "integer", "minimum": 1, "description": "Its number."},
+            "name": {"type": "string", "maxLength": 80, "examples": ["x"], "default": "none"},
+        },
+    }
+    (page,) = types({"Thing": schema})
+    assert "<p>A <code>thing</code>.</p>" in page
+    assert "<td><code>id</code></td><td>integer</td><td>Its number. (from 1)</td>" in page
+    assert "may be left out" in page
+    assert "(at most 80 characters) For example <code>&quot;x&quot;</code>." in page
+    assert "Left out: <code>&quot;none&quot;</code>." in page
+
+
+def test_a_type_without_fields_is_told_in_words() -> None:
+    pages = "".join(
+        types(
+            {
+                "Color": {"enum": ["red", "green"]},
+                "One": {"const": 1},
+                "Either": {"anyOf": [{}, {"enum": [2]}]},
+            }
+        )
+    )
+    assert "<code>red</code> or <code>green</code>" in pages
+    assert "<p><code>1</code></p>" in pages
+    assert "anything or <code>2</code>" in pages
+
+
+def test_each_operation_shows_how_to_call_it() -> None:
+    assert "curl -X POST &quot;$PARLEY/auth/login&quot; -H" in DESCRIPTIONS.page
+    assert (
+        "curl -X GET &quot;$PARLEY/auth/me&quot; -H &quot;Authorization: Bearer $TOKEN&quot;</pre>"
+        in DESCRIPTIONS.page
+    )
+
+
+def test_nothing_is_loaded_from_anywhere_and_nothing_runs() -> None:
+    assert not re.search(
+        r"<script|<link|<img|<iframe|\bsrc=|\bstyle=|\bon\w+=|url\(|@import", DESCRIPTIONS.page
+    )
+    assert not re.search(r'href="(?!#|openapi\.json|asyncapi\.json)', DESCRIPTIONS.page)
