@@ -41,6 +41,12 @@ def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequenc
     return str(address)
 
 
+def is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether what this peer says of a request's origin counts."""
+    address = _parse(peer)
+    return address is not None and _is_in(address, trusted)
+
+
 def throttle_key(address: str) -> str:
     """What to count uses by: an IPv6 customer has a /64 of addresses, so those are one."""
     parsed = _parse(address)

@@ -5,6 +5,7 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 from msgspec import structs
+from multidict import MultiDict
 
 from actors.channel_commands import Identity
 from protocol.audit import Action, Detail, Doer, TargetType
@@ -14,8 +15,10 @@ from protocol.rates import Budget
 from server.addresses import client_address
 from server.auth import Caller
 from server.context import Context
+from server.forms import FORM_FIELDS
 from server.logins import Origin
 from server.middleware import ANSWER_HEADERS
+from server.public_urls import asked_url
 
 Told = TypeVar("Told")
 
@@ -65,6 +68,21 @@ class Call:
         is_forwarded = any(name in headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
         own = client_address(self._request.remote, None, ())
         return is_forwarded and self.origin.address == own
+
+    @property
+    def url(self) -> str:
+        """The URL that was asked for, as the outside spells it."""
+        settings = self.context.settings
+        return asked_url(self._request, settings.public_url, settings.trusted_proxies)
+
+    @property
+    def form_fields(self) -> MultiDict[str]:
+        """Every field of a body that came as a form, also those that the route does not name."""
+        return self._request[FORM_FIELDS]
+
+    def header(self, name: str) -> str:
+        """Empty when it is not there."""
+        return self._request.headers.get(name, "")
 
     def accepts_html(self) -> bool:
         """Whether a person in a browser asks, rather than a program."""

@@ -15,6 +15,7 @@ from server.calls import Call
 from server.context import Context
 from server.decoding import decode_json, decode_strings
 from server.file_answers import FileAnswer, file_response
+from server.forms import FORM_FIELDS, FORM_TYPE, form_of, is_form, parse_form
 from server.routing import Route
 from server.uploads import discard_uploads, read_form
 
@@ -102,8 +103,18 @@ def _body_reader(route: Route, context: Context) -> Callable[[web.Request], Awai
     if route.takes_files:
         file_max_bytes = route.file_max_bytes or context.settings.upload_max_bytes
         return lambda request: read_form(request, kind, context.blobs, file_max_bytes)
+    if is_form(kind):
+        return lambda request: _read_form_fields(request, kind)
     decoder = msgspec.json.Decoder(kind)
     return lambda request: _read_struct(request, decoder, optional=optional)
+
+
+async def _read_form_fields(request: web.Request, kind: Any) -> Any:
+    if request.content_type != FORM_TYPE:
+        raise Refused(Refusal(Code.UNSUPPORTED, f"Send the body as {FORM_TYPE}."))
+    _refuse_encoding(request)
+    fields = request[FORM_FIELDS] = parse_form(await _read_body(request))
+    return form_of(fields, kind)
 
 
 def _query(request: web.Request) -> dict[str, str]:
@@ -127,6 +138,10 @@ async def _read_struct(request: web.Request, decoder: msgspec.json.Decoder[Any],
 def _refuse_other_types(request: web.Request) -> None:
     if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
         raise Refused(Refusal(Code.UNSUPPORTED, "Send the body as application/json in UTF-8."))
+    _refuse_encoding(request)
+
+
+def _refuse_encoding(request: web.Request) -> None:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise Refused(Refusal(Code.UNSUPPORTED, "Send the body without Content-Encoding."))
 

@@ -105,8 +105,7 @@ def _operation(route: Route, schemas: _Schemas) -> Document:
         "x-access": route.access,
     }
     if route.shape.body is not None:
-        media_type = "multipart/form-data" if route.takes_files else "application/json"
-        content = {media_type: {"schema": schemas.of(route.shape.body)}}
+        content = {route.body_type: {"schema": schemas.of(route.shape.body)}}
         operation["requestBody"] = {"required": not route.shape.body_optional, "content": content}
     return operation
 

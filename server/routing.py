@@ -2,7 +2,8 @@
 
 A handler is an async function. Its parameters say what it takes: `call`, then the path's placeholders,
 `query` and `body`; its return type says what it answers, and its docstring what it does. A body with a field
-of type `Upload` comes as multipart/form-data, any other as JSON; a `FileAnswer` is a file.
+of type `Upload` comes as multipart/form-data, a `Form` as application/x-www-form-urlencoded, any other as
+JSON; a `FileAnswer` is a file.
 Next on a message's path: `dispatch.py` runs a route.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal, get_args, get_type_hints
 from msgspec import Struct, defstruct
 
 from protocol.errors import Code
+from server.forms import FORM_TYPE, is_form
 from server.uploads import upload_fields
 
 Access = Literal["anyone", "auth0", "user", "superuser"]
@@ -93,6 +95,13 @@ class Route(Struct, frozen=True, kw_only=True):
     def takes_files(self) -> bool:
         """Whether the body is multipart/form-data."""
         return bool(upload_fields(self.shape.body))
+
+    @property
+    def body_type(self) -> str:
+        """The media type of the body."""
+        if self.takes_files:
+            return "multipart/form-data"
+        return FORM_TYPE if is_form(self.shape.body) else "application/json"
 
     @property
     def all_refusals(self) -> tuple[Code, ...]:
