@@ -11,7 +11,7 @@ from storage.search_index import FIRST, SearchIndex, pages
 
 LOG: Final = logging.getLogger("server")
 LOOK_EVERY_S: Final = 0.5
-PAGE_CHANGES: Final = 256
+PAGE_CHANGES: Final = 64
 """How much one transaction indexes: it keeps SQLite's one writer for about two milliseconds."""
 REST_RATIO: Final = 4.0
 """How many times as long as it worked the indexer rests: it takes a fifth of the writer's time at most."""

@@ -1,4 +1,4 @@
-"""What differs between the databases in searching, as one interface: how each finds, adds and forgets."""
+"""What differs between the databases in searching: how each finds, adds and forgets."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -12,8 +12,8 @@ from storage.row_statements import Kind, Row, RowsStatement, execute_driver
 from storage.search_dialect import CHANGED, IS_VISIBLE, RANKED_MAX
 from storage.search_terms import Term, Terms
 
-MERGED_PAGES: Final = 16
-"""How much of the index is put in order with each step; a step that adds 256 messages fills about as much."""
+MERGED_PAGES: Final = 4
+"""How much of the index is put in order with each step, so that it never has to be all at once."""
 STEPS_BETWEEN_LOOKS: Final = 10_000
 """How many steps of its machine SQLite takes between two looks at the clock: some tenths of a millisecond."""
 
