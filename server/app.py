@@ -20,6 +20,7 @@ from actors.user_mail import UserLimits
 from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Code, Refusal, Unavailable
 from protocol.events import GoingAway, Limits
+from server.agents.team import Team, agents_of
 from server.auth import Authenticator, Caller
 from server.auth0 import Tenant, TenantAccess, keys_url
 from server.blobs import Blobs
@@ -112,7 +113,9 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         if tenant is not None:
             stack.push_async_callback(tenant.close)
             tenant.warm_up()
+        stack.push_async_callback(context.agents.close)
         stack.push_async_callback(context.chat.stop)
+        await context.agents.start(settings, context.chat, clock)
         edge = make_edge(context)
         start_timers(context, edge.registry)
         urls = await listen(stack, context, edge)
@@ -166,6 +169,7 @@ def compose(
     tenant_accounts = (
         TenantAccounts(access, TenantUsers(database), accounts, throttles, chat, clock) if access else None
     )
+    desk = ReportDesk(Reports(database), chat, clock)
     return Context(
         settings=settings,
         clock=clock,
@@ -185,7 +189,7 @@ def compose(
         attachments=Attachments(database),
         reactions=Reactions(database),
         blobs=Blobs(settings.data_folder / "files"),
-        reports=ReportDesk(Reports(database), chat, clock),
+        reports=desk,
         search=Search(database),
         authenticator=Authenticator(tokens, sessions, clock, access),
         hasher=hasher,
@@ -193,6 +197,7 @@ def compose(
         logins=logins,
         tenant_accounts=tenant_accounts,
         chat=chat,
+        agents=Team(agents_of(desk), database, accounts),
         measures=measures,
         metrics=Metrics(),
     )

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from actors.chat import Chat
 from actors.ports import Clock
+from server.agents.team import Team
 from server.auth import Authenticator
 from server.blobs import Blobs
 from server.descriptions import Descriptions
@@ -60,6 +61,7 @@ class Context(Struct, frozen=True, kw_only=True):
     logins: Logins
     tenant_accounts: TenantAccounts | None
     chat: Chat
+    agents: Team
     measures: Measures
     metrics: Metrics
 

@@ -64,7 +64,7 @@ class LiteLlm:
             async for chunk in chunks:
                 if text := turn.add(chunk):
                     yield text
-        except Exception as error:  # noqa: BLE001 - LiteLLM raises whatever a provider's answer broke
+        except Exception as error:
             raise failure_of(error) from error
         finally:
             await _close_stream(chunks)
@@ -162,7 +162,7 @@ def import_litellm() -> Any:
 
 
 def provider_of(model: str, providers: Sequence[Any]) -> str | None:
-    """Whose protocol is spoken: that of the provider before the slash, else OpenAI's; None lets LiteLLM see."""
+    """Whose protocol is spoken: OpenAI's; None: that of the provider whom the model's name begins with."""
     prefix, slash, _ = model.partition("/")
     known = {str(getattr(provider, "value", provider)) for provider in providers}
     return None if slash and prefix in known else "openai"
@@ -192,7 +192,7 @@ def tool_in_openai(tool: Tool) -> dict[str, Any]:
 
 
 def failure_of(error: Exception) -> ModelFailed:
-    """What LiteLLM raised as what it means to us: asking again helps unless the request itself was refused."""
+    """What LiteLLM raised, as what it means: asking again helps unless the request itself was refused."""
     if isinstance(error, ModelFailed):
         return error
     status = getattr(error, "status_code", None)

@@ -4,6 +4,7 @@ from typing import Final
 
 from server.rest.accounts import accounts
 from server.rest.admin_users import admin_users
+from server.rest.agents import agents
 from server.rest.audit import audit
 from server.rest.auth0 import auth0
 from server.rest.channel_messages import channel_messages
@@ -39,6 +40,7 @@ PARTS: Final = (
     reactions,
     files,
     reports,
+    agents,
     search,
     admin_users,
     roles,

@@ -1,0 +1,1 @@
+"""Agents put together: who there is, their users, and what they answer with."""
