@@ -2,9 +2,10 @@
 
 from typing import Annotated, Final, NamedTuple
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
-from actors.channel_commands import EditMessage, MoveMarker, PostMessage, ReadHistory
+from actors.channel_commands import EditMessage, LookAt, MoveMarker, PostMessage, ReadHistory
+from protocol.errors import Refused
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import Message
 from server.calls import Call, told
@@ -56,9 +57,20 @@ async def post(call: Call, channel_id: ChannelId, body: MessageCreate) -> Messag
     files = await call.context.chat.find_attachments(call.identity, body.attachments, nonce)
     command = PostMessage(content=body.content, nonce=nonce, parent_id=body.parent_id, attachments=files)
     done = await call.context.chat.ask(call.identity, channel_id, command)
-    if done.duplicate:
-        call.status = 200
-    return told(done.message)
+    message = told(done.message)
+    if not done.duplicate:
+        return message
+    call.status = 200
+    return await _as_seen(call, message)
+
+
+async def _as_seen(call: Call, first: Message) -> Message:
+    """What was sent before, without what others have done to it if its sender has left the channel since."""
+    try:
+        await call.context.chat.ask(call.identity, first.channel_id, LookAt())
+    except Refused:
+        return structs.replace(first, reactions=())
+    return first
 
 
 async def edit(call: Call, channel_id: ChannelId, message_id: MessageId, body: MessageUpdate) -> Message:
