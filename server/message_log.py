@@ -18,9 +18,12 @@ class MessageLog:
         self._told = (0, 0, 0)
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_S)
+        """Until cancelled; what was written since the last line is told then."""
+        try:
+            while True:
+                await asyncio.sleep(EVERY_S)
+                self.tell()
+        finally:
             self.tell()
 
     def tell(self) -> None:

@@ -1,5 +1,6 @@
 """Commits are timed, counted and logged, and otherwise left alone."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -103,6 +104,21 @@ async def test_at_debug_each_change_is_a_line_without_its_text(
     assert [line.get("message_id") for line in lines] == [10, 11, None]
     assert [line.get("sender_id") for line in lines] == [7, 7, None]
     assert SECRET not in str(lines)
+
+
+async def test_what_was_written_last_is_told_at_the_end(
+    watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "messages_logger")
+    monkeypatch.setattr("server.message_log.EVERY_S", 0)
+    telling = asyncio.create_task(MessageLog(watched.measures).run())
+    watched.store.results = [Written((MessageId(10),))]
+    await watched.commits.commit([part(1, post(1))])
+    await asyncio.sleep(0)
+    telling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
+    assert [vars(record)["messages"] for record in caplog.records] == [1]
 
 
 async def test_messages_are_told_in_sums_and_only_when_there_are_any(
