@@ -146,7 +146,9 @@ def _put_into_place(received: Path, place: Path) -> None:
     _sync(received)
     if not place.parent.exists():
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        _sync(place.parent.parent)
+        # The folder above may be as new.
+        for folder in place.parents[1:3]:
+            _sync(folder)
     # Also when the bytes are there: this makes them fresh, and a sweeper that had its eye on them lets go.
     os.utime(received)
     received.replace(place)

@@ -9,8 +9,9 @@ import pytest
 from actors.channel_commands import CreateInvite, LookAt
 from actors.chat import Chat
 from protocol.errors import Code, Refused
+from protocol.events import ReportUpdate
 from protocol.ids import ChannelId, UserId
-from protocol.resources import PublicProfile, Role
+from protocol.resources import PublicProfile, Report, Role
 from tests.actors.scene import scene
 from tests.actors.trouble import Trouble, begin, outcome, post, two
 from tests.simulation.seeds import changed
@@ -73,6 +74,29 @@ async def test_looking_at_a_channel_says_who_one_is_there() -> None:
         ]
         for person, where, needs, code in refused:
             assert await outcome(on, person, where, LookAt(needs=needs)) == code
+
+
+async def test_a_changed_report_is_told_to_its_reporters_sockets_only() -> None:
+    async with scene() as on:
+        ann, bob, _ = await two(on)
+        reporting = [await on.attach(ann, 1), await on.attach(ann, 2)]
+        other = await on.attach(bob)
+        report = Report(
+            id=1,
+            reporter_id=ann.id,
+            title="title",
+            content="content",
+            status="open",
+            comment=None,
+            resolved_at=None,
+            resolved_by=None,
+            created_at=on.clock.now(),
+            updated_at=on.clock.now(),
+        )
+        on.chat.report_changed(report)
+        await on.settle()
+        told = [listener.only(ReportUpdate) for listener in (*reporting, other)]
+        assert told == [[ReportUpdate(report=report)], [ReportUpdate(report=report)], []]
 
 
 async def test_stopping_finishes_what_was_accepted_and_refuses_the_rest() -> None:

@@ -68,7 +68,9 @@ async def test_others_on_the_machine_may_not_read_it(blobs: Blobs, tmp_path: Pat
         assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0
 
 
-async def test_it_is_on_disk_before_it_is_in_its_place(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_on_disk_before_it_is_in_its_place(
+    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blob, synced = await receive(blobs, b"hello"), list[tuple[str, bool]]()
     place = blobs.path(HELLO)
 
@@ -77,7 +79,12 @@ async def test_it_is_on_disk_before_it_is_in_its_place(blobs: Blobs, monkeypatch
 
     monkeypatch.setattr(module, "_sync", sync)
     await blobs.keep(blob)
-    assert synced == [(blob.path.name, False), ("files", False), (place.parent.name, True)]
+    assert synced == [
+        (blob.path.name, False),
+        ("files", False),
+        (tmp_path.name, False),
+        (place.parent.name, True),
+    ]
 
 
 async def test_too_many_bytes_are_cut_early_and_leave_nothing(blobs: Blobs, tmp_path: Path) -> None:
