@@ -62,7 +62,9 @@ class Script:
         message_id = MessageId(random.randint(1, max(1, messages)))
         makers: list[Any] = [
             lambda: PostMessage(
-                content=f"text {count} {self._names()}", nonce=random.choice((None, f"n{count}"))
+                content=f"text {count} {self._names()}",
+                nonce=random.choice((None, f"n{count}")),
+                via=random.choice(("web", "web", "twilio", "telegram")),
             ),
             lambda: PostMessage(
                 content=f"reply {count}", nonce=f"n{count}", parent_id=self._parent(messages)

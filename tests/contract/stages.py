@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from actors.ports import Channels, Commits, Users
+from actors.ports import Channels, Commits, Jobs, Users
 from protocol.facts import Taken
 from protocol.ids import ChannelId, UserId
 from protocol.resources import Attachment, PublicProfile
@@ -14,10 +14,13 @@ from storage.channels import Channels as StoredChannels
 from storage.channels import NewChannel
 from storage.engine import Database
 from storage.messages import Messages
+from storage.outbox import Outbox
+from tests.simulation.memory_outbox import MemoryOutbox
 from tests.simulation.memory_store import MemoryStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAMES = ("ann", "bob", "cid")
+AGENT = "bob"
 
 
 class Stage(Protocol):
@@ -27,6 +30,7 @@ class Stage(Protocol):
     commits: Commits
     channels: Channels
     users: Users
+    jobs: Jobs
 
     async def add_channel(self, owner_id: UserId, name: str, join_code: str | None = None) -> ChannelId: ...
 
@@ -36,10 +40,11 @@ class Stage(Protocol):
 class MemoryStage:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.store = MemoryStore(now)
-        self.people = [self.store.add_user(name) for name in NAMES]
+        self.people = [self.store.add_user(name, is_bot=name == AGENT) for name in NAMES]
         self.commits: Commits = self.store
         self.channels: Channels = self.store
         self.users: Users = self.store
+        self.jobs: Jobs = MemoryOutbox(self.store.tables)
 
     async def add_channel(self, owner_id: UserId, name: str, join_code: str | None = None) -> ChannelId:
         return self.store.add_channel(owner_id, name, join_code=join_code)
@@ -64,13 +69,16 @@ class DatabaseStage:
         self.channels: Channels = messages
         self._stored = StoredChannels(database, now)
         self.users: Users = self._stored
+        self.jobs: Jobs = Outbox(database)
 
     async def add_people(self) -> None:
         for name in NAMES:
-            new = NewUser(username=name, email=f"{name}@example.org", hashed_password=None)
+            new = NewUser(
+                username=name, email=f"{name}@example.org", hashed_password=None, is_bot=name == AGENT
+            )
             user = await Accounts(self._database).create(new, self._now())
             assert not isinstance(user, TakenField)
-            self.people.append(PublicProfile(user.id, user.username))
+            self.people.append(PublicProfile(user.id, user.username, is_bot=user.is_bot))
 
     async def add_channel(self, owner_id: UserId, name: str, join_code: str | None = None) -> ChannelId:
         made = await self._stored.create(NewChannel(owner_id=owner_id, name=name, join_code=join_code))

@@ -5,12 +5,13 @@ decide the same on either.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from msgspec import structs
 
+from actors.ports import Jobs
 from protocol.deliveries import delivery_of
 from protocol.facts import (
     ChannelChanged,
@@ -27,6 +28,7 @@ from protocol.facts import (
     Written,
 )
 from protocol.ids import ChannelId, MessageId, Seq, UserId
+from protocol.jobs import JOB_KINDS, JobId, JobKind, Settlement
 from protocol.resources import DeliveryPart
 from storage.engine import Database
 from tests.contract.script import CODES, Script, decide
@@ -125,6 +127,27 @@ async def test_a_random_history_reads_the_same(both: Both, time: Time, seed: int
         if step % 8 == 7:
             await compare_reads(both, channel_id)
     await same(both, "channels.load_channel", channel_id)
+    await compare_jobs(both, time.at)
+
+
+async def compare_jobs(both: Both, now: datetime) -> None:
+    """The jobs that were queued, and what comes of taking and settling them."""
+    for kind in JOB_KINDS:
+        for late in range(0, 40, 5):
+            at = now + timedelta(seconds=late)
+            memory, stored = [await taken(stage.jobs, kind, at) for stage in both]
+            assert memory == stored
+
+
+async def taken(jobs: Jobs, kind: JobKind, now: datetime) -> list[Any]:
+    """Take two jobs: one is done, the other will be due again."""
+    due = await jobs.take(kind, 2, now, now + timedelta(seconds=30))
+    settlements = [Settlement(state="done"), Settlement(state="pending", next_at=now + timedelta(seconds=7))]
+    settled = [
+        await jobs.settle(job, settlement, now)
+        for job, settlement in zip(due.jobs, settlements, strict=False)
+    ]
+    return [due.next_at, settled, *(structs.replace(job, id=JobId(0)) for job in due.jobs)]
 
 
 def post(seq: int, sender_id: UserId, nonce: str | None = None, **fields: Any) -> MessagePosted:

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, field, structs
 from protocol.audit import AuditRecord
 from protocol.facts import JobQueued, MemberRow
 from protocol.ids import ChannelId, MessageId, Seq, UserId
-from protocol.jobs import JobId, JobState
+from protocol.jobs import JobId, JobState, bridge_of
 from protocol.resources import Attachment, ChannelInfo, Invite, MemberChange, Message, PublicProfile, Role
 
 
@@ -38,9 +38,8 @@ class Membership(Struct):
     joined_at: datetime
     left_at: datetime | None = None
 
-    def row(self, username: str, *, keeps_marker: bool) -> MemberRow:
-        read_seq = self.read_seq if keeps_marker else UNSET
-        return MemberRow(self.user_id, username, self.role, self.joined_at, read_seq)
+    def row(self, profile: PublicProfile) -> MemberRow:
+        return MemberRow(self.user_id, profile.username, self.role, self.joined_at, is_bot=profile.is_bot)
 
     def change(self, profile: PublicProfile) -> MemberChange:
         return MemberChange(profile, None if self.left_at else self.role, self.joined_at, self.left_at)
@@ -121,6 +120,15 @@ class Tables(Struct):
     files: dict[int, FileRow] = field(default_factory=dict)
     last_message_id: int = 0
     last_job_id: int = 0
+
+    def member_row(self, channel: ChannelRow, member: Membership) -> MemberRow:
+        row = member.row(self.users[member.user_id].profile)
+        if not channel.is_direct:
+            return row
+        said = [found.message for found in self.of_channel(channel.id)]
+        vias = [message.via for message in said if message.sender_id == member.user_id]
+        bridge = bridge_of(vias[-1]) if vias else None
+        return structs.replace(row, read_seq=member.read_seq, bridge=bridge)
 
     def of_channel(self, channel_id: ChannelId) -> list[MessageRow]:
         return [row for row in self.messages.values() if row.message.channel_id == channel_id]

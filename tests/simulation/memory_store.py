@@ -80,8 +80,8 @@ class MemoryStore:
 
     # Making people and channels.
 
-    def add_user(self, username: str) -> PublicProfile:
-        profile = PublicProfile(UserId(len(self.tables.users) + 1), username)
+    def add_user(self, username: str, *, is_bot: bool = False) -> PublicProfile:
+        profile = PublicProfile(UserId(len(self.tables.users) + 1), username, is_bot=is_bot)
         self.tables.users[profile.id] = UserRow(profile)
         return profile
 
@@ -165,7 +165,7 @@ class MemoryStore:
     async def load_channel(self, channel_id: ChannelId) -> ChannelSnapshot | None:
         await self._weather.before("load_channel")
         row = self.tables.channels.get(channel_id)
-        snapshot = None if row is None or row.is_deleted else snapshot_of(row, self.tables.users)
+        snapshot = None if row is None or row.is_deleted else snapshot_of(row, self.tables)
         await self._weather.after("load_channel")
         return snapshot
 
@@ -318,14 +318,11 @@ class MemoryStore:
         return None if row is None or row.is_deleted else row.profile
 
 
-def snapshot_of(row: ChannelRow, users: dict[UserId, UserRow]) -> ChannelSnapshot:
+def snapshot_of(row: ChannelRow, tables: Tables) -> ChannelSnapshot:
     live = (found.invite for found in row.invites.values() if not found.is_revoked)
     return ChannelSnapshot(
         info=row.shown(),
         join_code=row.join_code,
-        members=tuple(
-            member.row(users[member.user_id].profile.username, keeps_marker=row.is_direct)
-            for member in row.present()
-        ),
+        members=tuple(tables.member_row(row, member) for member in row.present()),
         invites=tuple(live),
     )
