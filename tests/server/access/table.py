@@ -138,6 +138,10 @@ ADMINISTRATION: Final = {
 }
 # It is `user` who reported.
 REPORT: Final = {
+    "GET /agents": Line(ALL),
+    "PUT /channels/{channel_id}/agents/{name}": Line(
+        (404, 404, 403, 200, 200, 404), fill={"name": "assistant"}
+    ),
     "POST /reports": Line(MADE, {"title": "x", "content": "x"}),
     "GET /reports": Line(ALL),
     "GET /reports/admin/all": Line(SUPERUSER),
@@ -161,4 +165,12 @@ FILE: Final = {
     "POST /files": Line(MADE, form={"file": b"x"}),
     "GET /files/{file_id}": Line(INSIDE),
 }
-LINES: Final[dict[str, Line]] = ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT | REACTION | FILE
+AGENT: Final = {
+    "GET /agents": Line(ALL),
+    "PUT /channels/{channel_id}/agents/{name}": Line(
+        (404, 404, 403, 200, 200, 404), fill={"name": "assistant"}
+    ),
+}
+LINES: Final[dict[str, Line]] = (
+    ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT | REACTION | FILE | AGENT
+)

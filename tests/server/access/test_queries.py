@@ -31,6 +31,10 @@ LISTS: Final = {
 }
 
 
+# There are as many agents as are built in.
+UNGROWING: Final = {"GET /agents"}
+
+
 @contextmanager
 def statements() -> Iterator[list[str]]:
     """What is read from the database meanwhile, but for what the server's own timers ask."""
@@ -143,6 +147,6 @@ async def test_no_route_asks_the_database_more_often_for_more_rows(
     assert many.warm == few.warm
     lengths = {
         name: [len(msgspec.json.decode(each.answers[name])["items"]) for each in (few, many)]
-        for name in LISTS
+        for name in LISTS - UNGROWING
     }
     assert {name: each for name, each in lengths.items() if each[1] - each[0] < MANY - FEW} == {}
