@@ -138,10 +138,6 @@ ADMINISTRATION: Final = {
 }
 # It is `user` who reported.
 REPORT: Final = {
-    "GET /agents": Line(ALL),
-    "PUT /channels/{channel_id}/agents/{name}": Line(
-        (404, 404, 403, 200, 200, 404), fill={"name": "assistant"}
-    ),
     "POST /reports": Line(MADE, {"title": "x", "content": "x"}),
     "GET /reports": Line(ALL),
     "GET /reports/admin/all": Line(SUPERUSER),
