@@ -1,7 +1,5 @@
 """What agents write down while they answer, so that a crash makes them go on and not begin anew."""
 
-from typing import Any
-
 from msgspec import Struct
 
 from protocol.ids import UserId
@@ -53,9 +51,11 @@ class Spender(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far a job got: the model's turns. What its tool calls changed stands beside them, by number."""
+    """How far a job got. What its tool calls changed is kept as well, and found by their numbers."""
 
     turns: tuple[Turn, ...] = ()
 
 
-Recorded = dict[str, Any]
+def estimated_tokens(text: str) -> int:
+    """What a text costs, roughly, where the model does not say."""
+    return (len(text) + 3) // 4
