@@ -65,13 +65,14 @@ class Alarm:
 
 
 class Hand:
-    """A worker whose jobs end when a test says so, or at once with what `answers` says of their key."""
+    """A worker whose jobs end when a test says so, or at once with what `answers` or `usual` say."""
 
     def __init__(self, kind: JobKind = "agent", concurrency: int = 3, retries: Retries | None = None) -> None:
         self.kind: JobKind = kind
         self.concurrency = concurrency
         self.retries = retries or Retries(first_s=10, factor=2, max_s=60, attempts=4)
         self.answers: dict[str, Outcome | Exception] = {}
+        self.usual: Outcome | None = None
         self.begun: list[Job] = []
         self.interrupted: list[str] = []
         self._open: dict[str, asyncio.Future[Outcome]] = {}
@@ -87,7 +88,7 @@ class Hand:
 
     async def work(self, job: Job) -> Outcome:
         self.begun.append(job)
-        answer = self.answers.get(job.key)
+        answer = self.answers.get(job.key, self.usual)
         if isinstance(answer, Exception):
             raise answer
         if answer is not None:
