@@ -6,8 +6,10 @@ import logging
 import pytest
 
 from protocol.errors import Unavailable
+from protocol.jobs import Settlement
 from server.housekeeping import Chore, chores, keep_house
 from tests.server.talking import Place
+from tests.storage.test_outbox import queued
 
 
 async def test_a_chore_goes_on_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
@@ -49,3 +51,12 @@ async def test_sessions_that_ended_long_ago_are_swept(home: Place) -> None:
     assert sum([await chore.run() for chore in chores(home.context)]) == 1
     home.clock.moved_s += 7 * 86_400
     assert sum([await chore.run() for chore in chores(home.context)]) == 2
+
+
+async def test_what_was_done_outside_long_ago_is_forgotten(home: Place) -> None:
+    outbox, now = home.context.outbox, home.clock.now()
+    await outbox.add([queued("a", at=now)])
+    (job,) = (await outbox.take("agent", 1, now, now)).jobs
+    await outbox.settle(job, Settlement(state="done"), now)
+    home.clock.moved_s = 4 * 86_400
+    assert sum([await chore.run() for chore in chores(home.context)]) == 1
