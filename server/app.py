@@ -24,6 +24,7 @@ from server.agents.team import Team, agents_of
 from server.auth import Authenticator, Caller
 from server.auth0 import Tenant, TenantAccess, keys_url
 from server.blobs import Blobs
+from server.bridges.switchboard import Switchboard
 from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
@@ -114,8 +115,10 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             stack.push_async_callback(tenant.close)
             tenant.warm_up()
         stack.push_async_callback(context.agents.close)
+        stack.push_async_callback(context.bridges.close)
         stack.push_async_callback(context.chat.stop)
         await context.agents.start(settings, context.chat, clock)
+        context.bridges.open()
         edge = make_edge(context)
         start_timers(context, edge.registry)
         urls = await listen(stack, context, edge)
@@ -198,6 +201,7 @@ def compose(
         tenant_accounts=tenant_accounts,
         chat=chat,
         agents=Team(agents_of(desk), database, accounts),
+        bridges=Switchboard(settings, database, chat, clock),
         measures=measures,
         metrics=Metrics(),
     )

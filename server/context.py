@@ -7,6 +7,7 @@ from actors.ports import Clock
 from server.agents.team import Team
 from server.auth import Authenticator
 from server.blobs import Blobs
+from server.bridges.switchboard import Switchboard
 from server.descriptions import Descriptions
 from server.logins import Logins
 from server.measures import Measures
@@ -62,6 +63,7 @@ class Context(Struct, frozen=True, kw_only=True):
     tenant_accounts: TenantAccounts | None
     chat: Chat
     agents: Team
+    bridges: Switchboard
     measures: Measures
     metrics: Metrics
 

@@ -67,6 +67,8 @@ async def _run_with_files(route: Route, call: Call, arguments: Arguments) -> Any
 
 
 async def _admit(route: Route, call: Call) -> None:
+    if route.guard is not None:
+        route.guard(call)
     if route.access == "anyone":
         return
     if route.access == "auth0" and call.is_of_tenant():

@@ -27,8 +27,9 @@ class Due(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """One part of one message."""
+    """One part of one message, by whose author it was sent."""
 
+    author_id: UserId
     channel_id: ChannelId
     message_id: MessageId
     part: int
@@ -48,9 +49,9 @@ class Deliveries:
 
     async def place(self, message_id: MessageId, part: int) -> Place | None:
         """None when there is no such message."""
-        query = select(messages.c.channel_id).where(messages.c.id == message_id)
-        channel_id = await self._database.read(lambda connection: connection.execute(query).scalar())
-        return None if channel_id is None else Place(channel_id, message_id, part)
+        query = select(messages.c.sender_id, messages.c.channel_id).where(messages.c.id == message_id)
+        row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else Place(row.sender_id, row.channel_id, message_id, part)
 
     async def recorded(self, external_ids: Collection[str]) -> frozenset[str]:
         """Those of the ids that belong to some message already."""
@@ -79,10 +80,10 @@ def _load(connection: Connection, channel_id: ChannelId, seq: Seq) -> Due | None
 
 def _find(connection: Connection, transports: Collection[str], external_id: str) -> Place | None:
     is_it = (deliveries.c.external_id == external_id) & deliveries.c.transport.in_(transports)
-    query = select(deliveries.c.id, deliveries.c.message_id, messages.c.channel_id)
+    query = select(deliveries.c.id, deliveries.c.message_id, messages.c.sender_id, messages.c.channel_id)
     row = connection.execute(query.join(messages).where(is_it)).first()
     if row is None:
         return None
     of_message = select(deliveries.c.id).where(deliveries.c.message_id == row.message_id)
     ids = connection.execute(of_message.order_by(deliveries.c.id)).scalars().all()
-    return Place(row.channel_id, row.message_id, ids.index(row.id))
+    return Place(row.sender_id, row.channel_id, row.message_id, ids.index(row.id))

@@ -21,6 +21,8 @@ from server.rest.reports import reports
 from server.rest.roles import roles
 from server.rest.search import search
 from server.rest.status import status
+from server.rest.telegram import telegram
+from server.rest.twilio import twilio
 from server.rest.users import users
 from server.routing import Route
 
@@ -41,6 +43,8 @@ PARTS: Final = (
     files,
     reports,
     agents,
+    twilio,
+    telegram,
     search,
     admin_users,
     roles,

@@ -79,8 +79,8 @@ async def client(
 
 
 async def test_a_handler_gets_its_struct_and_all_fields(client: TestClient[Any, Any]) -> None:
-    async with client.post("/greet?a=%2F", data={"Body": "hi", "More": ""}, headers=PROXY) as answer:
-        url = f"http://127.0.0.1:{client.port}/greet?a=%2F"
+    async with client.post("/greet?a=%C3%A9", data={"Body": "hi", "More": ""}, headers=PROXY) as answer:
+        url = f"http://127.0.0.1:{client.port}/greet?a=%C3%A9"
         assert await answer.text() == f"hi||{{'Body': 'hi', 'More': ''}}|{url}"
 
 

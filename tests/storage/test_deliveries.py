@@ -50,10 +50,10 @@ async def test_news_find_their_message_and_part(database: Database) -> None:
         chat, room, two, PartDelivery(0, "queued", None, "SM2"), PartDelivery(1, "queued", None, "SM3")
     )
     deliveries = Deliveries(database)
-    assert await deliveries.find({"twilio", "whatsapp"}, "SM3") == Place(room, two, 1)
+    assert await deliveries.find({"twilio", "whatsapp"}, "SM3") == Place(chat.ids[0], room, two, 1)
     assert await deliveries.find({"telegram"}, "SM3") is None
     assert await deliveries.find({"twilio"}, "SM4") is None
-    assert await deliveries.place(two, 1) == Place(room, two, 1)
+    assert await deliveries.place(two, 1) == Place(chat.ids[0], room, two, 1)
     assert await deliveries.place(MessageId(404), 0) is None
     assert await deliveries.recorded(["SM1", "SM3", "SM4"]) == {"SM1", "SM3"}
 

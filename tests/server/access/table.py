@@ -58,6 +58,9 @@ ANYONE: Final = frozenset(
     }
 )
 
+SIGNED: Final = frozenset({"POST /twilio_webhook", "POST /twilio_status", "POST /telegram_webhook"})
+"""For other services, which prove with each request that it is theirs."""
+
 ACCOUNT: Final = {
     "POST /auth/logout": Line(DONE),
     "POST /auth/logout-all": Line(DONE),
@@ -69,6 +72,7 @@ ACCOUNT: Final = {
     "DELETE /auth/sessions/{session_id}": Line((204, 404, 404, 404, 404, 404)),
     "POST /auth/sync": Line((403,) * 6, {}),
     "GET /auth/verify": Line(ALL),
+    "POST /auth/me/telegram": Line(MADE),
     "GET /users/me": Line(ALL),
     "GET /users/": Line(ALL),
     "GET /users/{user_id}": Line(ALL),

@@ -3,7 +3,7 @@
 import pytest
 
 from server.rest.table import ROUTES
-from tests.server.access.table import ANYONE, LET_IN, LINES, SUPERUSER, Line
+from tests.server.access.table import ANYONE, LET_IN, LINES, SIGNED, SUPERUSER, Line
 from tests.server.access.world import KEPT_OUT, World, absent, answer_to
 from tests.server.rest.client import Json
 
@@ -12,7 +12,7 @@ REFUSED = {403: "forbidden", 404: "not_found"}
 
 def test_every_route_has_a_line_and_every_line_a_route() -> None:
     routes = {f"{route.method} {route.path}": route.access for route in ROUTES}
-    assert {name for name, access in routes.items() if access == "anyone"} == ANYONE
+    assert {name for name, access in routes.items() if access == "anyone"} == ANYONE | SIGNED
     assert {name for name, access in routes.items() if access != "anyone"} == set(LINES)
 
 
@@ -64,3 +64,13 @@ async def test_what_anyone_may_call_nobody_is_kept_from(world: World, who: str) 
     for name in sorted(ANYONE):
         status, told = await answer_to(caller, name, Line((0,) * 6, {}), {"name": "x"})
         assert status == 200 or (status, told["code"]) == (422, "invalid"), name
+
+
+@pytest.mark.parametrize("who", ["nobody", "other", "superuser"])
+async def test_what_other_services_sign_nobody_else_may_call(world: World, who: str) -> None:
+    caller = world.people[who] if who in world.people else await world.kept_out(who)
+    for name in sorted(SIGNED):
+        path = name.removeprefix("POST ")
+        form = {"Content-Type": "application/x-www-form-urlencoded"} if "twilio" in path else {}
+        headers = form or {"Content-Type": "application/json"}
+        assert await caller.refused("POST", path, data=b"{}", headers=headers, expect=403) == ("forbidden",)

@@ -1,0 +1,87 @@
+"""Delivers what the outbox hands out, by the bridge that each job names. `errand.py` is one attempt."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from actors.chat import Chat
+from actors.jobs import Again, Finished, GivenUp, Job, Outcome, Retries
+from actors.ports import Clock
+from protocol.errors import Code, Refused, Unavailable
+from protocol.jobs import Bridge as BridgeName
+from protocol.jobs import BridgeJob, JobKind
+from server.bridges.bridge import Bridge
+from server.bridges.errand import Errand, Surroundings
+from storage.deliveries import Deliveries
+
+CONCURRENCY: Final = 8
+GONE: Final = frozenset({Code.NOT_FOUND, Code.FORBIDDEN})
+
+
+class Deliverer:
+    """The outbox's worker for one kind of job. `bridges` are by name."""
+
+    def __init__(
+        self,
+        kind: JobKind,
+        bridges: Mapping[BridgeName, Bridge],
+        chat: Chat,
+        deliveries: Deliveries,
+        clock: Clock,
+        *,
+        public_url: str = "",
+        retries: Retries | None = None,
+    ) -> None:
+        self._kind = kind
+        self._bridges = bridges
+        self._retries = retries or Retries()
+        self._around = Surroundings(chat, deliveries, clock, public_url, {})
+
+    @property
+    def kind(self) -> JobKind:
+        return self._kind
+
+    @property
+    def concurrency(self) -> int:
+        return CONCURRENCY
+
+    @property
+    def retries(self) -> Retries:
+        return self._retries
+
+    async def work(self, job: Job) -> Outcome:
+        """Deliver the message of a `BridgeJob`."""
+        try:
+            outcome = await self._work(job, msgspec.convert(job.payload, BridgeJob))
+        except Refused as refused:
+            outcome = _unnoted(refused)
+        except Unavailable as error:
+            outcome = Again(None, str(error))
+        if not isinstance(outcome, Again) or self._is_last(job):
+            self._around.settled_at_s.pop(job.id, None)
+        return outcome
+
+    async def _work(self, job: Job, todo: BridgeJob) -> Outcome:
+        bridge = self._bridges.get(todo.bridge)
+        if bridge is None:
+            return GivenUp(f"{todo.bridge} is not turned on")
+        due = await self._around.deliveries.load(todo.channel_id, todo.seq)
+        if due is None or due.message.deleted_at is not None:
+            return Finished()
+        errand = Errand(self._around, bridge, job, due)
+        outcome = await errand.run(todo)
+        if isinstance(outcome, Again) and self._is_last(job):
+            await errand.give_up(in_doubt=job.is_again if outcome.in_doubt is None else outcome.in_doubt)
+        return outcome
+
+    def _is_last(self, job: Job) -> bool:
+        return job.attempt >= self._retries.attempts
+
+
+def _unnoted(refused: Refused) -> Outcome:
+    """The channel cannot note what was done: what has been sent is found when it is looked for."""
+    code = refused.refusal.code
+    if code in GONE:
+        return GivenUp("its channel is gone")
+    return Again(None, f"its channel says {code}", in_doubt=True)

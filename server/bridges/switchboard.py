@@ -1,0 +1,67 @@
+"""All bridges of the server: what comes by them goes to the chat, and what the outbox has goes to them."""
+
+from collections.abc import Sequence
+
+from actors.chat import Chat
+from actors.ports import Clock
+from protocol.jobs import BRIDGE_JOBS, JobKind
+from server.bridges.arrivals import Arrivals
+from server.bridges.bridge import Bridge
+from server.bridges.deliverer import Deliverer
+from server.bridges.telegram import TelegramBridge, api_of
+from server.bridges.telegram_inbox import TelegramInbox
+from server.bridges.twilio import NAMES, TwilioAccount, TwilioBridge
+from server.bridges.twilio_inbox import TwilioInbox
+from server.settings import Settings
+from storage.accounts import Accounts
+from storage.deliveries import Deliveries
+from storage.engine import Database
+from storage.phones import Phones
+from storage.telegram_links import TelegramLinks
+
+
+class Switchboard:
+    """Made without I/O. `open` before anybody is let in, `close` when nobody is left."""
+
+    def __init__(self, settings: Settings, database: Database, chat: Chat, clock: Clock) -> None:
+        self._settings = settings
+        self._chat = chat
+        self._clock = clock
+        self._deliveries = Deliveries(database)
+        self._phones = Phones(database)
+        self._links = TelegramLinks(database)
+        self.arrivals = Arrivals(chat, Accounts(database))
+        self.twilio = TwilioInbox(self.arrivals, self._phones, self._deliveries, chat, clock)
+        self.telegram = TelegramInbox(self.arrivals, self._links, clock)
+        self.bridges: list[Bridge] = [*self._of_twilio(), *self._of_telegram()]
+
+    def open(self) -> None:
+        """Begin to deliver what is due."""
+        for kind in dict.fromkeys(BRIDGE_JOBS[bridge.name] for bridge in self.bridges):
+            self._chat.outboxes.employ(self._deliverer(kind))
+
+    async def close(self) -> None:
+        for bridge in self.bridges:
+            await bridge.close()
+
+    def _deliverer(self, kind: JobKind) -> Deliverer:
+        bridges = {bridge.name: bridge for bridge in self.bridges if BRIDGE_JOBS[bridge.name] == kind}
+        return Deliverer(
+            kind,
+            bridges,
+            self._chat,
+            self._deliveries,
+            self._clock,
+            public_url=self._settings.public_url,
+        )
+
+    def _of_twilio(self) -> Sequence[Bridge]:
+        if not self._settings.twilio_account_sid:
+            return ()
+        account = TwilioAccount(self._settings)
+        return [TwilioBridge(name, account, self._phones, self._deliveries, self._settings) for name in NAMES]
+
+    def _of_telegram(self) -> Sequence[Bridge]:
+        if not self._settings.telegram_bot_token:
+            return ()
+        return [TelegramBridge(api_of(self._settings), self._links)]
