@@ -47,13 +47,15 @@ class Retries(Struct, frozen=True, kw_only=True):
     """How often and when a job is tried again: after `first_s`, then `factor` times longer, up to `max_s`.
 
     Each wait is shortened by chance, by up to a half, so that what failed together does not come back so.
-    After `attempts` the job is given up.
+    After `attempts` the job is given up. An attempt that takes longer than `within_s` is interrupted, and may
+    have got through.
     """
 
     first_s: float = 2.0
     factor: float = 3.0
     max_s: float = 900.0
     attempts: int = 14
+    within_s: float = 600.0
 
     def delay_s(self, attempt: int, chance: float) -> float:
         """Before the attempt after this one. `chance` is from 0 to 1."""

@@ -22,7 +22,7 @@ from actors.outbox_mail import (
     Held,
     OutboxSurroundings,
     Reclaimed,
-    Settle,
+    SettleAgain,
     Settled,
     Stop,
     Taken,
@@ -32,7 +32,7 @@ from actors.outbox_mail import (
 from actors.outbox_state import Interrupted, overdrawn, settlement_of
 from actors.system import Wake
 from protocol.errors import Refusal, Unavailable
-from protocol.jobs import Due, Job, JobId
+from protocol.jobs import Due, Job, JobId, Settlement
 
 log = logging.getLogger("actors")
 
@@ -53,6 +53,8 @@ class Outbox(Actor):
         self._worker = worker
         self._around = around
         self._held: dict[JobId, Held] = {}
+        self._unwritten: list[Settlement] = []
+        self._is_writing = False
         self._is_reclaimed = around.jobs.is_shared
         self._is_looking = False
         self._is_wanted = True
@@ -82,10 +84,10 @@ class Outbox(Actor):
                 self._taken(mail.until, mail.result)
             case Worked():
                 self._worked(mail.job, mail.outcome)
-            case Settle():
-                self._settle(mail)
             case Settled():
                 self._settled(mail)
+            case SettleAgain():
+                self._is_writing = False
             case Extend():
                 self._extend_leases()
             case Extended():
@@ -97,6 +99,8 @@ class Outbox(Actor):
 
     @override
     def end_turn(self) -> None:
+        if self._unwritten and not self._is_writing:
+            self._write()
         if self._stopped is not None:
             if not self._held and not self._is_looking:
                 self._stopped()
@@ -162,7 +166,7 @@ class Outbox(Actor):
         self._held[job.id] = held
         settlement = overdrawn(job, self._worker.retries)
         if settlement is not None:
-            self._settle(Settle(job, settlement))
+            self._settle(settlement)
         else:
             self.cell.run(self._work(held), lambda outcome: Worked(job, outcome))
 
@@ -171,36 +175,53 @@ class Outbox(Actor):
             return Interrupted()
         held.task = asyncio.current_task()
         try:
-            return await self._worker.work(held.job)
+            return await self._work_within(self._worker.retries.within_s, held.job)
         except asyncio.CancelledError:
             return Interrupted()
         finally:
             held.task = None
+
+    async def _work_within(self, seconds: float, job: Job) -> Outcome:
+        """A worker may raise `TimeoutError` of its own, which is a bug like any other."""
+        timeout = asyncio.timeout(seconds)
+        try:
+            async with timeout:
+                return await self._worker.work(job)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            return Again(None, f"it took longer than {seconds:g} s", in_doubt=True)
 
     def _worked(self, job: Job, outcome: Outcome | Interrupted | Exception) -> None:
         if isinstance(outcome, Exception):
             log.error("a job of kind %s failed: %s", job.kind, job.key, exc_info=outcome)
             outcome = Again(None, f"{type(outcome).__name__}: {outcome}", in_doubt=True)
         retries, now = self._worker.retries, self._around.clock.now()
-        settlement = settlement_of(outcome, job, retries, now, self._around.chance())
+        self._settle(settlement_of(outcome, job, retries, now, self._around.chance()))
+
+    def _settle(self, settlement: Settlement) -> None:
+        job = settlement.job
         if settlement.state in ("failed", "unknown"):
             log.warning(
                 "a job of kind %s is %s: %s: %s", job.kind, settlement.state, job.key, settlement.error
             )
-        self._settle(Settle(job, settlement))
+        self._unwritten.append(settlement)
 
-    def _settle(self, what: Settle) -> None:
-        writing = self._around.jobs.settle(what.job, what.settlement, self._around.clock.now())
-        self.cell.run(writing, lambda result: Settled(what, result))
+    def _write(self) -> None:
+        """Together, what came to its end while the last ones were written."""
+        settlements, self._unwritten, self._is_writing = tuple(self._unwritten), [], True
+        writing = self._around.jobs.settle(settlements, self._around.clock.now())
+        self.cell.run(writing, lambda result: Settled(settlements, result))
 
     def _settled(self, mail: Settled) -> None:
         if isinstance(mail.result, Exception):
             self._cannot("be written", mail.result)
-            self._around.later(self._repeat_s(), lambda: self.cell.put(mail.what))
+            self._unwritten[:0] = mail.settlements
+            self._around.later(self._repeat_s(), lambda: self.cell.put(SettleAgain()))
             return
-        self._failures = 0
-        self._held.pop(mail.what.job.id, None)
-        self._is_wanted = True
+        self._failures, self._is_writing, self._is_wanted = 0, False, True
+        for settlement in mail.settlements:
+            self._held.pop(settlement.job.id, None)
 
     # Leases.
 

@@ -55,16 +55,13 @@ class Worked(Struct, frozen=True):
     outcome: Outcome | Interrupted | Exception
 
 
-class Settle(Struct, frozen=True):
-    """Write this down, once more if need be."""
-
-    job: Job
-    settlement: Settlement
-
-
 class Settled(Struct, frozen=True):
-    what: Settle
-    result: bool | Exception
+    settlements: tuple[Settlement, ...]
+    result: frozenset[JobId] | Exception
+
+
+class SettleAgain(Struct, frozen=True):
+    """It is time to try once more to write down what could not be written."""
 
 
 class Extend(Struct, frozen=True):

@@ -21,27 +21,29 @@ def settlement_of(
 ) -> Settlement:
     match outcome:
         case Finished():
-            return Settlement(state="done")
+            return Settlement(job=job, state="done")
         case Again():
             return _again(outcome, job, retries, now, chance)
         case GivenUp():
-            return Settlement(state="failed", error=outcome.reason)
+            return Settlement(job=job, state="failed", error=outcome.reason)
         case Doubtful():
-            return Settlement(state="unknown", error=outcome.reason)
+            return Settlement(job=job, state="unknown", error=outcome.reason)
         case Interrupted():
-            return Settlement(state="sending", next_at=now, error="interrupted")
+            return Settlement(job=job, state="sending", next_at=now, error="interrupted")
 
 
 def _again(outcome: Again, job: Job, retries: Retries, now: datetime, chance: float) -> Settlement:
     in_doubt = job.is_again if outcome.in_doubt is None else outcome.in_doubt
     if job.attempt >= retries.attempts:
         reason = f"given up after {job.attempt} attempts: {outcome.reason}"
-        return Settlement(state="unknown" if in_doubt else "failed", error=reason)
+        return Settlement(job=job, state="unknown" if in_doubt else "failed", error=reason)
     after_s = retries.delay_s(job.attempt, chance)
     if outcome.after_s is not None:
         after_s = min(max(outcome.after_s, 0.0), ASKED_MAX_S)
     next_at = now + timedelta(seconds=after_s)
-    return Settlement(state="sending" if in_doubt else "pending", next_at=next_at, error=outcome.reason)
+    return Settlement(
+        job=job, state="sending" if in_doubt else "pending", next_at=next_at, error=outcome.reason
+    )
 
 
 def overdrawn(job: Job, retries: Retries) -> Settlement | None:
@@ -49,4 +51,4 @@ def overdrawn(job: Job, retries: Retries) -> Settlement | None:
     if job.attempt <= retries.attempts:
         return None
     error = f"given up: {job.attempt - 1} attempts came to no end"
-    return Settlement(state="unknown" if job.is_again else "failed", error=error)
+    return Settlement(job=job, state="unknown" if job.is_again else "failed", error=error)

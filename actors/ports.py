@@ -126,8 +126,8 @@ class Jobs(Protocol):
         """Extend the leases of these; the ids of those that are still the caller's."""
         ...
 
-    async def settle(self, job: Job, settlement: Settlement, now: datetime) -> bool:
-        """Write down what became of an attempt; False when the job is no longer the caller's."""
+    async def settle(self, settlements: Sequence[Settlement], now: datetime) -> frozenset[JobId]:
+        """Write down what became of attempts; the ids of those jobs that were still the caller's."""
         ...
 
     async def reclaim(self, kind: JobKind, now: datetime) -> int:

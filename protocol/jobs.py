@@ -104,6 +104,7 @@ class Backlog(Struct, frozen=True):
 class Settlement(Struct, frozen=True, kw_only=True):
     """What became of one attempt. `next_at` is when to try again, while the state is an open one."""
 
+    job: Job
     state: JobState
     next_at: datetime | None = None
     error: str | None = None

@@ -65,9 +65,11 @@ class Outbox:
             lambda c: frozenset(j.id for j in jobs if _extend(c, j, until, now))
         )
 
-    async def settle(self, job: Job, settlement: Settlement, now: datetime) -> bool:
-        """Write down what became of an attempt; False when the job is no longer the caller's."""
-        return await self._database.write(lambda connection: _settle(connection, job, settlement, now))
+    async def settle(self, settlements: Sequence[Settlement], now: datetime) -> frozenset[JobId]:
+        """Write down what became of attempts; the ids of those jobs that were still the caller's."""
+        return await self._database.write(
+            lambda c: frozenset(each.job.id for each in settlements if _settle(c, each, now))
+        )
 
     async def reclaim(self, kind: JobKind, now: datetime) -> int:
         """End all leases, of which there can be none when no other process is there: how many were left."""
@@ -148,10 +150,19 @@ def _extend(connection: Connection, job: Job, until: datetime, now: datetime) ->
     return connection.execute(extended).rowcount == 1
 
 
-def _settle(connection: Connection, job: Job, settlement: Settlement, now: datetime) -> bool:
-    error = None if settlement.error is None else settlement.error[:ERROR_MAX_CHARS]
-    settled = update(outbox).where(_is_held(job))
+def _settle(connection: Connection, settlement: Settlement, now: datetime) -> bool:
+    settled = update(outbox).where(_is_held(settlement.job))
     settled = settled.values(
-        state=settlement.state, next_attempt_at=settlement.next_at, last_error=error, updated_at=now
+        state=settlement.state,
+        next_attempt_at=settlement.next_at,
+        last_error=_storable(settlement.error),
+        updated_at=now,
     )
     return connection.execute(settled).rowcount == 1
+
+
+def _storable(error: str | None) -> str | None:
+    """Other servers' words may hold what no database takes as text, and must not keep a job from its end."""
+    if error is None:
+        return None
+    return error[:ERROR_MAX_CHARS].replace("\0", "").encode(errors="replace").decode()

@@ -37,9 +37,9 @@ class Unsteady(MemoryOutbox):
         self._pass("extend")
         return await super().extend(jobs, until, now)
 
-    async def settle(self, job: Job, settlement: Settlement, now: datetime) -> bool:
+    async def settle(self, settlements: Sequence[Settlement], now: datetime) -> frozenset[JobId]:
         self._pass("settle")
-        result = await super().settle(job, settlement, now)
+        result = await super().settle(settlements, now)
         if self.is_unclear:
             raise Unavailable("the answer was lost")
         return result
@@ -75,6 +75,7 @@ class Hand:
         self.usual: Outcome | None = None
         self.begun: list[Job] = []
         self.interrupted: list[str] = []
+        self.was_interrupted = asyncio.Event()
         self._open: dict[str, asyncio.Future[Outcome]] = {}
 
     @property
@@ -99,6 +100,7 @@ class Hand:
             return await future
         except asyncio.CancelledError:
             self.interrupted.append(job.key)
+            self.was_interrupted.set()
             raise
         finally:
             del self._open[job.key]

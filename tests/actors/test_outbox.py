@@ -1,5 +1,6 @@
 """The outbox actor: what is due is worked on, as often as it takes, by one at a time, and nothing is lost."""
 
+import asyncio
 import logging
 
 import pytest
@@ -342,3 +343,34 @@ async def test_a_failing_turn_ends_what_is_under_way_and_it_is_done_again() -> N
         await on.pass_s(1)
         assert hand.interrupted == ["a"]
         assert [(job.attempt, job.is_again) for job in hand.begun] == [(1, False), (2, True)]
+
+
+async def test_an_attempt_that_takes_too_long_is_interrupted_and_may_have_got_through() -> None:
+    async with bench() as on:
+        hand = await on.employ(Hand(retries=Retries(first_s=10, within_s=0.01)))
+        await on.add("a")
+        await asyncio.wait_for(hand.was_interrupted.wait(), 10)
+        await on.settle()
+        assert (on.row("a").state, on.row("a").error) == ("sending", "it took longer than 0.01 s")
+        await on.pass_s(10)
+        assert hand.last.is_again
+
+
+async def test_a_time_limit_of_the_workers_own_is_a_bug_like_any_other() -> None:
+    async with bench() as on:
+        hand = await on.employ(Hand())
+        hand.answers["a"] = TimeoutError("no answer")
+        await on.add("a")
+        assert (on.row("a").state, on.row("a").error) == ("sending", "TimeoutError: no answer")
+
+
+async def test_what_ends_together_is_written_together() -> None:
+    async with bench() as on:
+        hand = await on.employ(Hand(concurrency=8))
+        await on.add(*"abcdefgh")
+        on.jobs.calls.clear()
+        for key in "abcdefgh":
+            hand.end(key)
+        await on.settle()
+        assert set(states(on).values()) == {"done"}
+        assert on.jobs.calls.count("settle") == 1

@@ -142,12 +142,12 @@ async def compare_jobs(both: Both, now: datetime) -> None:
 async def taken(jobs: Jobs, kind: JobKind, now: datetime) -> list[Any]:
     """Take two jobs: one is done, the other will be due again."""
     due = await jobs.take(kind, 2, now, now + timedelta(seconds=30))
-    settlements = [Settlement(state="done"), Settlement(state="pending", next_at=now + timedelta(seconds=7))]
-    settled = [
-        await jobs.settle(job, settlement, now)
-        for job, settlement in zip(due.jobs, settlements, strict=False)
-    ]
-    return [due.next_at, settled, *(structs.replace(job, id=JobId(0)) for job in due.jobs)]
+    soon = now + timedelta(seconds=7)
+    ends: list[dict[str, Any]] = [{"state": "done"}, {"state": "pending", "next_at": soon}]
+    settlements = [Settlement(job=job, **end) for job, end in zip(due.jobs, ends, strict=False)]
+    settled = await jobs.settle(settlements, now)
+    assert settled == {job.id for job in due.jobs}
+    return [due.next_at, *(structs.replace(job, id=JobId(0)) for job in due.jobs)]
 
 
 def post(seq: int, sender_id: UserId, nonce: str | None = None, **fields: Any) -> MessagePosted:

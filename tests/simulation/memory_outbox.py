@@ -42,13 +42,12 @@ class MemoryOutbox:
             row.next_at = until
         return frozenset(job.id for job, _ in held)
 
-    async def settle(self, job: Job, settlement: Settlement, now: datetime) -> bool:
-        row = self._held(job)
-        if row is None:
-            return False
-        row.state, row.error = settlement.state, settlement.error
-        row.next_at = settlement.next_at or now
-        return True
+    async def settle(self, settlements: Sequence[Settlement], now: datetime) -> frozenset[JobId]:
+        held = [(each, row) for each in settlements if (row := self._held(each.job)) is not None]
+        for settlement, row in held:
+            row.state, row.error = settlement.state, settlement.error
+            row.next_at = settlement.next_at or now
+        return frozenset(row.id for _, row in held)
 
     async def reclaim(self, kind: JobKind, now: datetime) -> int:
         left = [row for row in self._open() if (row.queued.kind, row.state) == (kind, "sending")]

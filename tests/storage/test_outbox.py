@@ -1,4 +1,4 @@
-"""The outbox: jobs are queued once, taken by one, in the order of their lanes, and settled by their holder."""
+"""The outbox: jobs are queued once, taken by one, in the order of lanes, and settled by their holder."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -16,7 +16,10 @@ from storage.outbox_review import OutboxReview
 from tests.storage.people import NOW, Chat
 
 UNTIL = NOW + timedelta(seconds=30)
-DONE = Settlement(state="done")
+
+
+def done(job: Job) -> Settlement:
+    return Settlement(job=job, state="done")
 
 
 def queued(key: str, lane: str | None = None, kind: JobKind = "agent", at: datetime = NOW) -> JobQueued:
@@ -95,7 +98,7 @@ async def test_a_key_is_queued_once_whenever_it_comes_again(database: Database, 
     await chat.write(room, chat.post(room, "one"), queued("k"), queued("k"))
     await chat.write(room, chat.post(room, "two"), queued("k"))
     (job,) = await box.due()
-    await box.settle(job, DONE, NOW)
+    await box.settle([done(job)], NOW)
     await box.add([queued("k")])
     assert await box.due(now=after(60)) == []
 
@@ -119,19 +122,19 @@ async def test_who_lost_a_job_can_neither_extend_nor_settle_it(box: Box) -> None
     (lost,) = await box.due()
     (held,) = await box.due(now=after(30))
     assert await box.extend([lost], after(90), after(31)) == frozenset()
-    assert not await box.settle(lost, DONE, after(31))
+    assert not await box.settle([done(lost)], after(31))
     assert await box.extend([held], after(90), after(31)) == {held.id}
     assert await box.due(now=after(80)) == []
-    assert await box.settle(held, DONE, after(31))
-    assert not await box.settle(held, DONE, after(32))
+    assert await box.settle([done(held)], after(31))
+    assert not await box.settle([done(held)], after(32))
     assert await box.due(now=after(500)) == []
 
 
 async def test_a_job_is_due_again_when_it_was_said_and_tells_whether_it_is_in_doubt(box: Box) -> None:
     await box.add([queued("sure"), queued("doubt")])
     sure, doubt = await box.due()
-    await box.settle(sure, Settlement(state="pending", next_at=after(10), error="busy"), NOW)
-    await box.settle(doubt, Settlement(state="sending", next_at=after(20), error="lost"), NOW)
+    await box.settle([Settlement(job=sure, state="pending", next_at=after(10), error="busy")], NOW)
+    await box.settle([Settlement(job=doubt, state="sending", next_at=after(20), error="lost")], NOW)
     taken = await box.take("agent", 9, after(5), UNTIL)
     assert taken == Due((), after(10))
     taken = await box.take("agent", 9, after(10), after(60))
@@ -147,14 +150,14 @@ async def test_a_lane_gives_one_job_at_a_time_in_order_whatever_becomes_of_it(bo
     )
     first, *_ = taken = await box.due()
     assert [job.key for job in taken] == ["a1", "b1", "free"]
-    await box.settle(first, Settlement(state="pending", next_at=after(5)), NOW)
+    await box.settle([Settlement(job=first, state="pending", next_at=after(5))], NOW)
     assert await box.due(now=after(4)) == []
     (again,) = await box.due(now=after(5))
     assert again.key == "a1"
-    await box.settle(again, Settlement(state="failed", error="no"), after(5))
+    await box.settle([Settlement(job=again, state="failed", error="no")], after(5))
     (second,) = await box.due(now=after(6))
     assert second.key == "a2"
-    await box.settle(second, Settlement(state="unknown"), after(6))
+    await box.settle([Settlement(job=second, state="unknown")], after(6))
     assert [job.key for job in await box.due(now=after(7))] == ["a3"]
 
 
@@ -169,7 +172,7 @@ async def test_what_the_caller_holds_is_left_out_even_when_its_lease_is_over(box
     (job,) = await box.due()
     taken = await box.take("agent", 9, after(60), after(90), holding=[job.id])
     assert taken.jobs == ()
-    assert await box.settle(job, DONE, after(61))
+    assert await box.settle([done(job)], after(61))
 
 
 async def test_reclaiming_makes_what_a_dead_process_held_due_at_once(box: Box) -> None:
@@ -178,7 +181,7 @@ async def test_reclaiming_makes_what_a_dead_process_held_due_at_once(box: Box) -
     await box.due(kind="sms")
     assert await box.reclaim("agent", after(1)) == 1
     assert [(job.key, job.is_again) for job in await box.due(now=after(1))] == [("c", False), ("a", True)]
-    assert not await box.settle(first[0], DONE, after(2))
+    assert not await box.settle([done(first[0])], after(2))
     assert await box.due(kind="sms", now=after(2)) == []
 
 
@@ -187,19 +190,19 @@ async def test_two_who_take_at_once_never_get_the_same_job(database_url: str) ->
     await Box(one).add([queued(f"{number}", f"lane-{number % 7}") for number in range(60)])
 
     async def drain(box: Box) -> list[Job]:
-        done = []
+        finished = []
         while True:
             taken = await box.take("agent", 3, NOW, UNTIL)
             for job in taken.jobs:
                 await asyncio.sleep(0)
-                assert await box.settle(job, DONE, NOW)
-                done.append(job)
+                assert await box.settle([done(job)], NOW)
+                finished.append(job)
             if not taken.jobs and not taken.is_more and not await box.backlogs():
-                return done
+                return finished
 
-    done = [job for found in await asyncio.gather(drain(Box(one)), drain(Box(other))) for job in found]
-    assert sorted(int(job.key) for job in done) == list(range(60))
-    assert {job.attempt for job in done} == {1}
+    ended = [job for found in await asyncio.gather(drain(Box(one)), drain(Box(other))) for job in found]
+    assert sorted(int(job.key) for job in ended) == list(range(60))
+    assert {job.attempt for job in ended} == {1}
     await one.close()
     await other.close()
 
@@ -208,8 +211,8 @@ async def test_the_backlog_counts_what_is_not_done_and_since_when(box: Box) -> N
     assert await box.backlogs() == []
     await box.add([queued("a", at=after(-60)), queued("b"), queued("c", kind="sms"), queued("d")])
     first, second, _ = await box.due()
-    await box.settle(first, DONE, NOW)
-    await box.settle(second, Settlement(state="failed", error="x"), NOW)
+    await box.settle([done(first)], NOW)
+    await box.settle([Settlement(job=second, state="failed", error="x")], NOW)
     assert await box.backlogs() == [
         Backlog("agent", "failed", 1, NOW),
         Backlog("agent", "sending", 1, NOW),
@@ -217,9 +220,10 @@ async def test_the_backlog_counts_what_is_not_done_and_since_when(box: Box) -> N
     ]
 
 
-async def test_a_long_reason_is_cut(database: Database, box: Box) -> None:
+@pytest.mark.parametrize(("error", "kept"), [("x" * 5_000, "x" * 1_000), ("a\0b", "ab"), ("a\ud800b", "a?b")])
+async def test_any_reason_can_be_written_down(database: Database, box: Box, error: str, kept: str) -> None:
     await box.add([queued("a")])
     (job,) = await box.due()
-    await box.settle(job, Settlement(state="failed", error="x" * 5_000), NOW)
+    await box.settle([Settlement(job=job, state="failed", error=error)], NOW)
     (entry,) = await OutboxReview(database).entries(["failed"])
-    assert entry.last_error == "x" * 1_000
+    assert entry.last_error == kept

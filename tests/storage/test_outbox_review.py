@@ -36,9 +36,10 @@ async def have_each_state(box: Outbox) -> None:
     for job in due.jobs:
         if job.key in finished:
             state, error = finished[job.key]
-            await box.settle(job, Settlement(state=state, error=error), after(1))
+            await box.settle([Settlement(job=job, state=state, error=error)], after(1))
         elif job.key == "waits":
-            await box.settle(job, Settlement(state="pending", next_at=after(900), error="busy"), after(1))
+            waits = Settlement(job=job, state="pending", next_at=after(900), error="busy")
+            await box.settle([waits], after(1))
     await box.add([queued("new", "lane", "sms")])
 
 

@@ -37,9 +37,9 @@ def on_outbox(folder: Path, work: Callable[[Outbox], Coroutine[Any, Any, None]])
 async def have_each_state(box: Outbox) -> None:
     await box.add([queued(key, at=NOW) for key in ("done", "failed", "unknown", "works")])
     done, failed, unknown, _ = (await box.take("agent", 9, NOW, NOW + timedelta(days=99_999))).jobs
-    await box.settle(done, Settlement(state="done"), NOW)
-    await box.settle(failed, Settlement(state="failed", error="no such number"), NOW)
-    await box.settle(unknown, Settlement(state="unknown", error="no answer"), NOW)
+    await box.settle([Settlement(job=done, state="done")], NOW)
+    await box.settle([Settlement(job=failed, state="failed", error="no such number")], NOW)
+    await box.settle([Settlement(job=unknown, state="unknown", error="no answer")], NOW)
     await box.add([queued("waits", kind="sms", at=NOW)])
 
 
