@@ -73,8 +73,8 @@ class Feed:
 
     def serve(self, reader: Reader) -> None:
         """Answer with what changed; a `Resume` is handed over in one turn, so that nothing falls between."""
-        if (refusal := self._refusal(reader)) is not None:
-            self._refuse(reader, refusal)
+        if self._refusal(reader) is not None:
+            self._refuse(reader)
         elif has_moved_on(reader, self._id):
             reader.answer(Done(channel_id=self._id, seq=self._last_seq))
         elif after_of(reader) > self._last_seq:
@@ -100,12 +100,20 @@ class Feed:
     def _refusal(self, reader: Reader) -> Refusal | None:
         return may_read(self._pipeline.committed, reader.by)
 
-    def _refuse(self, reader: Reader, refusal: Refusal) -> None:
+    def _refuse(self, reader: Reader) -> None:
         """`ready` comes from the database: it may show a membership that memory has yet to hear of."""
         if may_read(self._pipeline.decided, reader.by) is None:
             self._waiting.append(Waiting(reader, self._pipeline.decided.last_seq))
-        elif after_of(reader) > self._last_seq:
-            self._wait(Waiting(reader, after_of(reader)))
+        else:
+            self._look_again(reader, self._confirm)
+
+    def _confirm(self, reader: Reader, changes: Changes) -> None:
+        """Who is refused by memory is refused, if no other owner has written who may have let them in."""
+        refusal = self._refusal(reader)
+        if changes.last_seq > self._pipeline.decided.last_seq:
+            self._give_way(reader)
+        elif refusal is None or may_read(self._pipeline.decided, reader.by) is None:
+            self.serve(reader)
         else:
             reader.answer(refusal)
 
@@ -145,8 +153,8 @@ class Feed:
     def _use(self, reader: Reader, changes: Changes) -> None:
         """A page is here; whoever lost the right to read meanwhile gets nothing."""
         self._fanout.resumes["database"] += 1
-        if (refusal := self._refusal(reader)) is not None:
-            reader.answer(refusal)
+        if self._refusal(reader) is not None:
+            self._refuse(reader)
         elif changes.last_seq > self._last_seq:
             self._wait(Waiting(reader, changes.last_seq, changes))
         elif has_moved_on(reader, self._id):
@@ -166,11 +174,7 @@ class Feed:
         if waiting.until <= self._pipeline.decided.last_seq:
             self._waiting.append(waiting)
         else:
-            self._database.start(
-                waiting.reader,
-                lambda: self._store.changes(self._id, self._last_seq, 1),
-                lambda changes: self._compare(waiting, changes),
-            )
+            self._look_again(waiting.reader, lambda _, changes: self._compare(waiting, changes))
 
     def _compare(self, waiting: Waiting, changes: Changes) -> None:
         """Something is ahead of all that was decided here: another owner's, or of another life."""
@@ -178,11 +182,23 @@ class Feed:
             self._waiting.append(waiting)
             self.retry_waiting()
         elif changes.last_seq > self._pipeline.decided.last_seq:
-            waiting.reader.answer(UNREADABLE)
-            self._restart()
+            self._give_way(waiting.reader)
         else:
             reset = Done(channel_id=self._id, seq=self._last_seq, reset=True)
             waiting.reader.answer(self._refusal(waiting.reader) or reset)
+
+    def _look_again(self, reader: Reader, use: Callable[[Reader, Changes], None]) -> None:
+        """Find out whether the database is ahead of memory."""
+        self._database.start(
+            reader,
+            lambda: self._store.changes(self._id, self._last_seq, 1),
+            lambda changes: use(reader, changes),
+        )
+
+    def _give_way(self, reader: Reader) -> None:
+        """Another owner has written."""
+        reader.answer(UNREADABLE)
+        self._restart()
 
     def retry_waiting(self) -> None:
         """Something was committed or given up: those who waited for it can be served, or wait on."""
