@@ -24,11 +24,13 @@ class Use(Struct, frozen=True):
 
 
 class Says(Struct, frozen=True):
-    """An answer: pieces of text, then tool calls. `after_s` passes before the first piece."""
+    """An answer: pieces of text, then tool calls. `after_s` passes before the first piece, and one that is
+    held waits until the stand-in is told to go on."""
 
     pieces: Sequence[str] = ()
     uses: Sequence[Use] = ()
     after_s: float = 0.0
+    is_held: bool = False
     tokens: tuple[int, int] | None = (7, 3)
 
 
@@ -69,10 +71,16 @@ class OpenAI:
         self.stalled = asyncio.Event()
         self.running = 0
         self.most_at_once = 0
+        self._came = asyncio.Condition()
 
     def will(self, *replies: Reply) -> None:
         """Answer the next requests with these, in order."""
         self.queue.extend(replies)
+
+    async def busy(self, requests: int) -> None:
+        """Wait until so many are being answered at once."""
+        async with self._came:
+            await self._came.wait_for(lambda: self.running >= requests)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
@@ -81,6 +89,8 @@ class OpenAI:
         reply = self.queue.popleft() if self.queue else self.otherwise(asked)
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
+        async with self._came:
+            self._came.notify_all()
         try:
             return await self._reply(request, reply)
         finally:
@@ -102,6 +112,8 @@ class OpenAI:
 
     async def _say(self, request: web.Request, reply: Says) -> web.StreamResponse:
         await asyncio.sleep(reply.after_s)
+        if reply.is_held:
+            await self.go_on.wait()
         stream = await _start(request)
         for piece in reply.pieces:
             await _send(stream, _chunk({"content": piece}))

@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import pytest
+from sqlalchemy import select
+
 from server.settings import Settings
+from storage.tables import outbox
 from tests.server.rest.client import Api, Json
 from tests.server.talking import Place, Talk, place
 from tests.stand_ins.openai import OpenAI
 
+LITELLM_WARNS = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
 PATIENCE_S = 20.0
 """Only ever waited for when a promise is broken."""
 
@@ -28,9 +33,7 @@ class Agents:
         return self._model
 
     async def meet(self) -> None:
-        somebody = await self.home.person("somebody")
-        listed = await somebody.get("/agents")
-        self.ids = {info["name"]: info["user"]["id"] for info in listed["items"]}
+        self.ids = {info.name: info.user.id for info in await self.home.context.agents.list_agents()}
 
     async def tell(self, person: Api, text: str, agent: str = "assistant") -> Json:
         """Send the agent a direct message; the message."""
@@ -60,12 +63,29 @@ class Agents:
                 if event["channel_id"] == channel_id and event["message"]["via"] == "agent":
                     return event["message"]
 
+    async def settled(self) -> None:
+        """Wait until nothing is to be done any more."""
+        await self._until(lambda jobs: not any(state in ("pending", "sending") for state, _ in jobs))
+
+    async def tried(self, attempts: int) -> None:
+        """Wait until the last job was tried so often and waits for its time."""
+        await self._until(lambda jobs: jobs[-1:] == [("pending", attempts)])
+
+    async def _until(self, is_so: Callable[[list[tuple[str, int]]], bool]) -> None:
+        """Nobody is told when a job is settled: it is looked for."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if is_so(await self.jobs()):
+                    return
+                await asyncio.sleep(0.01)
+
+    def later(self, seconds: float) -> None:
+        """So much time passes, and what is due by then is done."""
+        self.home.clock.moved_s += seconds
+        self.home.context.chat.outboxes.poke("agent")
+
     async def jobs(self) -> list[tuple[str, int]]:
         """The state of every job, and how many attempts it has taken."""
-        from sqlalchemy import select
-
-        from storage.tables import outbox
-
         query = select(outbox.c.state, outbox.c.attempts).order_by(outbox.c.id)
         rows = await self.home.context.database.read(lambda connection: connection.execute(query).all())
         return [(row.state, row.attempts) for row in rows]
