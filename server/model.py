@@ -60,7 +60,7 @@ class LiteLlm:
         turn = TurnInTheMaking(said)
         chunks: Any = None
         try:
-            chunks = await library.acompletion(**self._request(library, said, tools))
+            chunks = await begin(library, self._request(library, said, tools))
             async for chunk in chunks:
                 if text := turn.add(chunk):
                     yield text
@@ -75,6 +75,7 @@ class LiteLlm:
         if self._library is not None:
             with suppress(Exception):
                 await self._library.close_litellm_async_clients()
+                self._library.in_memory_llm_clients_cache.flush_cache()
 
     async def _imported(self) -> Any:
         async with self._importing:
@@ -101,6 +102,15 @@ class LiteLlm:
         if tools:
             request["tools"] = [tool_in_openai(tool) for tool in tools]
         return request
+
+
+async def begin(library: Any, request: dict[str, Any]) -> Any:
+    """The chunks of an answer, as they come."""
+    chunks = await library.acompletion(**request)
+    if chunks is None:
+        # What it makes of a second 422, having left out what it thought the endpoint objected to.
+        raise ModelFailed("the endpoint finds the request invalid", is_retryable=False)
+    return chunks
 
 
 class TurnInTheMaking:
