@@ -59,7 +59,10 @@ class Switchboard:
         if not self._settings.twilio_account_sid:
             return ()
         account = TwilioAccount(self._settings)
-        return [TwilioBridge(name, account, self._phones, self._deliveries, self._settings) for name in NAMES]
+        return [
+            TwilioBridge(name, account, self._phones, self._deliveries, self._settings, self._clock)
+            for name in NAMES
+        ]
 
     def _of_telegram(self) -> Sequence[Bridge]:
         if not self._settings.telegram_bot_token:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from typing_extensions import override
 
+from actors.ports import Clock
 from protocol.ids import ChannelId, UserId
 from protocol.jobs import Bridge as BridgeName
 from server.bridges.bridge import (
@@ -72,10 +73,12 @@ class TwilioBridge(Bridge):
         phones: Phones,
         deliveries: Deliveries,
         settings: Settings,
+        clock: Clock,
     ) -> None:
         self.name: BridgeName = name
         self._opt_out_prefix, self._prefix = OPT_OUT_PREFIXES[name], PREFIXES[name]
         self._account = account
+        self._clock = clock
         self._phones = phones
         self._deliveries = deliveries
         self._public_url = settings.public_url
@@ -96,7 +99,10 @@ class TwilioBridge(Bridge):
     @override
     async def send(self, parcel: Parcel) -> Accepted | Rejected | NotNow | InDoubt:
         client = await self._account.client()
-        return await client.send(parcel, self._callback(parcel))
+        outcome = await client.send(parcel, self._callback(parcel))
+        if isinstance(outcome, Rejected) and outcome.error_code == OPTED_OUT:
+            await self._opted_out(parcel.destination)
+        return outcome
 
     @override
     async def look_for(self, parcel: Parcel) -> Accepted | Absent | NotNow | Lost:
@@ -111,6 +117,11 @@ class TwilioBridge(Bridge):
     @override
     async def close(self) -> None:
         await self._account.close()
+
+    async def _opted_out(self, destination: Destination) -> None:
+        number = destination.to.removeprefix(self._prefix)
+        ours = self._opt_out_prefix + destination.sender.removeprefix(self._prefix)
+        await self._phones.opt_out(number, ours, self._clock.now())
 
     def _callback(self, parcel: Parcel) -> str | None:
         """With the part in it: news of it may be faster than the answer that tells its id."""
