@@ -6,11 +6,7 @@ import pytest
 from msgspec import structs
 from sqlalchemy import func, insert, select
 
-from protocol.facts import (
-    Failed,
-    MemberLeft,
-    ReactionChanged,
-)
+from protocol.facts import MemberLeft, ReactionChanged, Spent
 from protocol.ids import ChannelId, Seq
 from protocol.resources import Message
 from storage.engine import Database
@@ -167,7 +163,7 @@ async def test_files_are_sent_once(chat: Chat, room: ChannelId) -> None:
     assert (await get(chat, room, message_id)).attachments == (file,)
     assert await chat.channels.find_attachments(chat.ids[0], [file_id]) == []
     (result,) = await chat.commit(chat.part(room, chat.post(room, "again", attachments=(file,))))
-    assert isinstance(result, Failed)
+    assert result == Spent(frozenset({file_id}))
 
 
 async def test_only_the_uploader_can_send_a_file(chat: Chat) -> None:

@@ -17,6 +17,8 @@ from server.routing import PLACEHOLDER, Route
 from server.settings import Settings
 
 PASSWORD: Final = "correct-battery"
+AGENTS: Final = ("report_agent", "assistant")
+"""The users that the server makes when it starts, the newest first."""
 DEADLINE: Final = aiohttp.ClientTimeout(total=30)
 Json = Any
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.server.rest.client import Api
+from tests.server.rest.client import AGENTS, Api
 
 
 async def test_a_profile_shows_what_others_may_know(alice: Api, bob: Api) -> None:
@@ -26,13 +26,15 @@ async def test_somebody_absent_is_not_found(alice: Api) -> None:
 
 async def test_people_are_listed_newest_first_in_pages(alice: Api, bob: Api, carol: Api) -> None:
     everybody = await alice.get("/users/")
-    assert [each["username"] for each in everybody["items"]] == ["carol", "bob", "alice"]
+    assert [each["username"] for each in everybody["items"]] == ["carol", "bob", "alice", *AGENTS]
     assert everybody["next"] is None
     first = await alice.get("/users?limit=2")
     assert [each["username"] for each in first["items"]] == ["carol", "bob"]
     second = await alice.get(f"/users?limit=2&cursor={first['next']}")
-    assert [each["username"] for each in second["items"]] == ["alice"]
-    assert second["next"] is None
+    assert [each["username"] for each in second["items"]] == ["alice", AGENTS[0]]
+    last = await alice.get(f"/users?limit=2&cursor={second['next']}")
+    assert [each["username"] for each in last["items"]] == [AGENTS[1]]
+    assert last["next"] is None
     skipped = await alice.get("/users?skip=1&limit=1")
     assert [each["username"] for each in skipped["items"]] == ["bob"]
 
@@ -71,4 +73,4 @@ async def test_odd_parameters_are_refused_by_name(sqlite_alice: Api, query: str,
 
 
 async def test_a_larger_limit_is_clamped(alice: Api) -> None:
-    assert len((await alice.get("/users/?limit=1000000"))["items"]) == 1
+    assert len((await alice.get("/users/?limit=1000000"))["items"]) == 1 + len(AGENTS)
