@@ -27,12 +27,12 @@ class Outboxes:
         jobs: Jobs,
         clock: Clock,
         *,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
         later: Later | None = None,
     ) -> None:
         later = later or asyncio.get_running_loop().call_later
         self._system = system
-        self._around = OutboxSurroundings(jobs, clock, chance, later)
+        self._around = OutboxSurroundings(jobs, clock, chance or random.random, later)
         self._workers: dict[int, Worker] = {}
         self._is_stopped = False
         system.register("outbox", self._make, restarts=True)

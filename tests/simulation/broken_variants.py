@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
+from actors import channel_state
 from actors.announce import Announcement, event_of
 from actors.attaching import Connections
 from actors.channel_commands import Done
@@ -18,12 +19,14 @@ from actors.fanout import Fanout
 from actors.journal import Journal
 from actors.message_state import posted
 from actors.open_channel import OpenChannel
+from actors.outbox import Outbox
 from actors.pipeline import Pipeline
 from actors.recent import Recent
-from protocol.facts import MemberJoined, MemberLeft, MessagePosted, Numbered
+from protocol.facts import JobQueued, MemberJoined, MemberLeft, MessagePosted, Numbered, Written
 from protocol.ids import MessageId
 from server.socket import Socket
 from tests.simulation import memory_commits
+from tests.simulation.memory_outbox import MemoryOutbox, queue
 
 Variant = Callable[[], AbstractContextManager[None]]
 
@@ -265,6 +268,50 @@ def restarts_leave_askers_alone() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def jobs_are_forgotten() -> Iterator[None]:
+    with patched(channel_state, jobs_for=lambda *_: []):
+        yield
+
+
+@contextmanager
+def jobs_outlive_their_messages() -> Iterator[None]:
+    write = memory_commits._write
+
+    def keep_jobs(tables: Any, part: Any) -> Any:
+        result = write(tables, part)
+        for fact in part.facts if not isinstance(result, Written) else ():
+            if isinstance(fact, JobQueued):
+                queue(tables, fact)
+        return result
+
+    with patched(memory_commits, _write=keep_jobs):
+        yield
+
+
+@contextmanager
+def doubt_is_not_told() -> Iterator[None]:
+    take = MemoryOutbox._take
+
+    def as_new(self: MemoryOutbox, row: Any, until: Any) -> Any:
+        return structs.replace(take(self, row, until), is_again=False)
+
+    with patched(MemoryOutbox, _take=as_new):
+        yield
+
+
+@contextmanager
+def lanes_are_not_kept() -> Iterator[None]:
+    with patched(MemoryOutbox, _is_behind=lambda *_: False):
+        yield
+
+
+@contextmanager
+def nobody_looks_for_jobs() -> Iterator[None]:
+    with patched(Outbox, _look_in=lambda *_: None):
+        yield
+
+
 VARIANTS: dict[str, Variant] = {
     "ack before commit": ack_before_commit,
     "fan-out before commit": fan_out_before_commit,
@@ -284,4 +331,9 @@ VARIANTS: dict[str, Variant] = {
     "ids go to the wrong messages": ids_are_mixed_up,
     "sync shows what is not committed": what_is_decided_is_shown,
     "a restart answers nobody": restarts_leave_askers_alone,
+    "jobs are forgotten": jobs_are_forgotten,
+    "jobs outlive their messages": jobs_outlive_their_messages,
+    "workers are not told of doubt": doubt_is_not_told,
+    "jobs overtake each other in their lane": lanes_are_not_kept,
+    "what nobody told the outbox of is never looked for": nobody_looks_for_jobs,
 }

@@ -23,6 +23,7 @@ from protocol.resources import (
     ReadyChannel,
 )
 from tests.simulation.memory_commits import write_parts
+from tests.simulation.memory_outbox import MemoryOutbox
 from tests.simulation.memory_rows import (
     ChannelRow,
     FileRow,
@@ -67,11 +68,12 @@ class WrittenPart:
         return self.part.facts
 
 
-class MemoryStore:
-    """`Commits`, `Channels` and `Users` in one. `now` is the clock that stamps what is made here."""
+class MemoryStore(MemoryOutbox):
+    """`Commits`, `Channels`, `Users` and `Jobs` in one. `now` is the clock that stamps what is made here."""
 
     def __init__(self, now: Callable[[], datetime], weather: Weather | None = None) -> None:
         self.tables = Tables()
+        super().__init__(self.tables)
         self.written: list[WrittenPart] = []
         self.on_written: Callable[[WrittenPart], None] = lambda _: None
         self.on_made: Callable[[ChannelRow], None] = lambda _: None

@@ -4,6 +4,8 @@ It hears of a commit in the moment it is made. What a server writes is judged wh
 anything shown before its commit is caught, however slow the network is.
 """
 
+from typing import Any
+
 from msgspec import UNSET, Struct, structs
 
 from protocol.events import (
@@ -23,6 +25,7 @@ from protocol.facts import (
     ChannelChanged,
     ChannelClosed,
     DeliveryChanged,
+    JobQueued,
     MemberJoined,
     MemberLeft,
     MessageDeleted,
@@ -97,12 +100,25 @@ class Oracle:
 
     def _written(self, written: WrittenPart) -> None:
         truth = self.channels[written.part.channel_id]
+        self._check_jobs(truth, written)
         ids = iter(written.message_ids)
         for fact in written.facts:
             if isinstance(fact, Numbered):
                 self._note(truth, fact, next(ids) if isinstance(fact, MessagePosted) else None)
         if truth.last_seq != written.part.last_seq:
             raise BrokenPromiseError(f"a part ends at {written.part.last_seq}, its facts at {truth.last_seq}")
+
+    def _check_jobs(self, truth: ChannelTruth, written: WrittenPart) -> None:
+        """Every message has the jobs of those agents that it speaks to, and there are no others."""
+        agents = {user_id for user_id, row in self._tables.users.items() if row.profile.is_bot}
+        expected: list[tuple[Any, ...]] = []
+        for fact in written.facts:
+            if isinstance(fact, MessagePosted) and fact.sender_id not in agents:
+                spoken_to = fact.mentions if fact.recipient_id is None else (fact.recipient_id,)
+                expected += [(user_id, truth.info.id, fact.seq) for user_id in spoken_to if user_id in agents]
+        queued = [fact.payload for fact in written.facts if isinstance(fact, JobQueued)]
+        if [structs.astuple(payload) for payload in queued] != expected:
+            raise BrokenPromiseError(f"the jobs {queued} were committed, but should be {expected}")
 
     def _note(self, truth: ChannelTruth, fact: Numbered, message_id: MessageId | None) -> None:
         self._check_history(truth, fact)

@@ -94,6 +94,11 @@ def small_limits(swarm: Swarm) -> Iterator[None]:
         journal__COMMIT_MAX_FACTS=4,
         chat__SWEEP_EVERY_S=1.0,
         chat__PRESENCE_EVERY_S=1.0,
+        outbox__LEASE_S=3.0,
+        outbox__EXTEND_EVERY_S=1.0,
+        outbox__LOOK_EVERY_S=2.0,
+        outbox__CUT_OFF_AFTER_S=0.2,
+        outboxes__random=Random(swarm.actions),
     ):
         yield
 

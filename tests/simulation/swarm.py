@@ -70,6 +70,8 @@ class Odds(Struct, frozen=True):
 
 
 class Swarm(Struct, frozen=True):
+    """With an agent, the last of the people is one."""
+
     people: int
     devices: int
     channels: int
@@ -81,6 +83,10 @@ class Swarm(Struct, frozen=True):
     recent_rows: int
     page_rows: int
     burst_of: int
+
+    @property
+    def has_agent(self) -> bool:
+        return self.actions % 3 == 0
 
 
 def draw(random: Random) -> Swarm:

@@ -10,9 +10,11 @@ from protocol.facts import Part, PartResult
 from tests.simulation.memory_store import MemoryStore
 from tests.simulation.swarm import Odds
 
+WRITES = ("take", "extend", "settle")
+
 
 class DatabasePort:
-    """One process's way to the store: `Commits`, `Channels` and `Users`, in all weathers.
+    """One process's way to the store, in all weathers.
 
     `is_calm` ends the faults. A port that is held answers nothing until it is let go; one that is cut never
     does, as for a process that was killed.
@@ -26,6 +28,7 @@ class DatabasePort:
         self._opened = asyncio.Event()
         self._opened.set()
         self.is_calm = False
+        self.is_shared = True
         self.is_cut = False
 
     def hold(self) -> None:
@@ -54,7 +57,7 @@ class DatabasePort:
         return results
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is reading, or as harmless."""
+        """Everything else is reading, or as harmless but for `WRITES`."""
         call = getattr(self._store, name)
 
         async def read(*args: Any) -> Any:
@@ -62,6 +65,8 @@ class DatabasePort:
             if self._happens(self._odds.read_fails):
                 raise Unavailable("cannot be read")
             result = await call(*args)
+            if name in WRITES and self._happens(self._odds.commit_is_unclear):
+                raise Unavailable("the answer was lost")
             await self._pass_back()
             return result
 

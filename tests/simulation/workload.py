@@ -90,11 +90,8 @@ class Workload:
 
     def _send(self, device: Device) -> None:
         nonce, channel_id = self._nonce(device), self._channel(device)
-        device.post(
-            commands.Send(
-                content=f"{nonce} by @{device.profile.username}", nonce=nonce, channel_id=channel_id
-            )
-        )
+        names = f"by @{device.profile.username} to @{self._people[-(self._count % 2)].username}"
+        device.post(commands.Send(content=f"{nonce} {names}", nonce=nonce, channel_id=channel_id))
 
     def _send_direct(self, device: Device) -> None:
         nonce = self._nonce(device)

@@ -14,6 +14,7 @@ from msgspec import structs
 from actors.channel import Channel
 from actors.fanout import GONE
 from protocol.resources import PublicProfile
+from tests.simulation.agent import Ledger, SimulatedAgent
 from tests.simulation.ancestry import Ancestry
 from tests.simulation.device import Device
 from tests.simulation.memory_rows import ChannelRow
@@ -46,7 +47,10 @@ class World:
         self.store = make_store(VirtualClock().now)
         self.oracle = Oracle(self.store, ancestry)
         self.processes: list[Process] = []
-        self._people = [self.store.add_user(name) for name in ("ann", "bob", "cid", "dot")[: swarm.people]]
+        names = ("ann", "bob", "cid", "dot")[: swarm.people]
+        agent = names[-1] if swarm.has_agent else None
+        self._people = [self.store.add_user(name, is_bot=name == agent) for name in names]
+        self._ledger = Ledger(self.store.tables)
         self._callers = {profile.username: profile for profile in self._people}
         self._make_channels()
         self._start_process()
@@ -69,7 +73,11 @@ class World:
 
     def _start_process(self) -> None:
         port = DatabasePort(self.store, self.swarm.odds, self.random)
-        self.processes.append(Process(self.swarm, port, self._callers))
+        process = Process(self.swarm, port, self._callers)
+        self.processes.append(process)
+        if self.swarm.has_agent:
+            agent = SimulatedAgent(process.chat, self._ledger, self.random, self._people[-1])
+            process.chat.outboxes.employ(agent)
 
     def _device(self, number: int) -> Device:
         profile = self._people[number % len(self._people)]
@@ -127,6 +135,7 @@ class World:
 
     async def _clear_up(self) -> None:
         self._at_calm()
+        self._ledger.is_calm = True
         for process in self.processes:
             process.port.is_calm = True
             process.port.let_go()
@@ -141,11 +150,11 @@ class World:
         rested = 0
         while rested < 3:
             await asyncio.sleep(0.7)
-            rested = rested + 1 if all(device.is_at_rest for device in devices) else 0
+            is_at_rest = all(device.is_at_rest for device in devices) and not self._ledger.left
+            rested = rested + 1 if is_at_rest else 0
             if clock.monotonic() > deadline_s:
-                raise BrokenPromiseError(
-                    "no rest: " + "; ".join(d.state for d in devices if not d.is_at_rest)
-                )
+                restless = [d.state for d in devices if not d.is_at_rest] + self._ledger.left
+                raise BrokenPromiseError("no rest: " + "; ".join(restless))
 
     async def _agree_on_markers(self) -> None:
         """A marker whose commit's outcome was unclear is moved again by its reader."""
@@ -240,7 +249,7 @@ class World:
             "sockets": len(process.registry),
             "users": len(fanout._users),
             "audiences": [c for c, audience in fanout._audiences.items() if audience.position != GONE],
-            "actors": len(chat.system),
+            "actors": len(chat.system) - len(chat.outboxes.working()),
             "facts": chat.journal._waiting_facts,
         }
         if any(left.values()):
