@@ -23,6 +23,7 @@ from protocol.resources import (
     Role,
     Via,
 )
+from protocol.webhooks import WebhookId
 
 
 class Identity(Struct, frozen=True):
@@ -154,6 +155,12 @@ class MoveMarker(ChannelCommand, frozen=True, kw_only=True):
 
 class Rename(ChannelCommand, frozen=True, kw_only=True):
     """The asker has another user name, the one of their profile."""
+
+
+class KnowWebhooks(ChannelCommand, frozen=True, kw_only=True):
+    """These active webhooks are to be told what happens here; whoever says so has authorised it."""
+
+    outgoing: tuple[WebhookId, ...]
 
 
 class ShowTyping(ChannelCommand, frozen=True, kw_only=True):

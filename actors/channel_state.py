@@ -28,7 +28,7 @@ from actors.channel_commands import (
     SetPrivacy,
     SetRole,
 )
-from actors.consequences import BRIDGES, Outside, after_message, jobs_for, outside_of
+from actors.consequences import BRIDGES, Outside, after_message, jobs_for, outside_after, outside_of
 from actors.invites import is_usable, standing
 from actors.mentions import find_mentions, with_name, without_name
 from actors.permissions import ARCHIVED, NOT_FOUND, require
@@ -49,9 +49,10 @@ from protocol.facts import (
     Numbered,
     PrivacyChanged,
     RoleChanged,
+    WebhooksKnown,
 )
 from protocol.ids import Seq, UserId
-from protocol.resources import ChannelInfo, Invite, PublicProfile, Role
+from protocol.resources import ChannelInfo, Invite, PublicProfile, Role, Via
 
 CREATION_SEQ = 1
 """Where a channel stands when it is made, with its first members in it."""
@@ -106,7 +107,7 @@ def restore(snapshot: ChannelSnapshot) -> ChannelState:
         {invite.join_code: invite for invite in snapshot.invites},
         snapshot.join_code,
         {member.username.lower(): member.user_id for member in snapshot.members},
-        outside=outside_of(snapshot.members),
+        outside=outside_of(snapshot.members, snapshot.outgoing),
     )
 
 
@@ -114,7 +115,7 @@ def restore(snapshot: ChannelSnapshot) -> ChannelState:
 
 
 def decide_post(state: ChannelState, by: Identity, command: PostMessage, now: datetime) -> Decision:
-    if refusal := may_write(state, by):
+    if refusal := may_write(state, by, command.via):
         return refusal
     fact = MessagePosted(
         at=now,
@@ -172,15 +173,8 @@ def decide_remove(state: ChannelState, by: Identity, command: RemoveMember, now:
         return Refusal(Code.NOT_FOUND, "There is no such member in this channel.")
     if not permissions.may_remove(state.members[by.user_id].role, member.role):
         return Refusal(Code.FORBIDDEN, "Members are removed by those above them; use leave for yourself.")
-    return [
-        MemberLeft(
-            at=now,
-            seq=next_seq(state),
-            user=command.member,
-            joined_at=member.joined_at,
-            removed_by=by.user_id,
-        )
-    ]
+    seq, joined_at = next_seq(state), member.joined_at
+    return [MemberLeft(at=now, seq=seq, user=command.member, joined_at=joined_at, removed_by=by.user_id)]
 
 
 def decide_role(state: ChannelState, by: Identity, command: SetRole, now: datetime) -> Decision:
@@ -296,8 +290,10 @@ def may_read(state: ChannelState, by: Identity) -> Refusal | None:
     return require(state.role_of(by.user_id), "member", is_private=state.base.is_private or state.is_direct)
 
 
-def may_write(state: ChannelState, by: Identity) -> Refusal | None:
-    return may_read(state, by) or (ARCHIVED if state.base.is_archived else None)
+def may_write(state: ChannelState, by: Identity, via: Via = "web") -> Refusal | None:
+    """Members may; what comes by a webhook has shown its secret at the edge."""
+    refusal = None if via == "webhook" else may_read(state, by)
+    return refusal or (ARCHIVED if state.base.is_archived else None)
 
 
 def manages(state: ChannelState, by: Identity, needed: Role) -> Refusal | None:
@@ -335,8 +331,8 @@ def apply(state: ChannelState, fact: AnyFact) -> ChannelState:
             outside,
         )
     changes = changed_fields(state, fact)
-    if "members" in changes:
-        changes["outside"] = outside_of(changes["members"].values())
+    if "members" in changes or isinstance(fact, WebhooksKnown):
+        changes["outside"] = outside_after(state.outside, changes.get("members", state.members), fact)
     if isinstance(fact, Numbered):
         changes["last_seq"] = fact.seq
     return structs.replace(state, **changes)

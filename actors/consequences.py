@@ -8,14 +8,28 @@ from typing import Final, get_args
 
 from msgspec import Struct, structs
 
-from protocol.facts import JobQueued, MemberRow, MessagePosted
+from protocol.facts import (
+    AnyFact,
+    DeliveryChanged,
+    JobQueued,
+    MemberRow,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    ReactionChanged,
+    WebhooksKnown,
+)
 from protocol.ids import ChannelId, UserId
 from protocol.jobs import BRIDGE_JOBS, AgentJob, Bridge, BridgeJob, bridge_of
 from protocol.resources import Via
+from protocol.webhooks import WebhookId, WebhookJob, lane_of
 
 Members = dict[UserId, MemberRow]
 
 BRIDGES: Final[frozenset[Via]] = frozenset(get_args(Bridge))
+
+NEWS = (MessagePosted, MessageEdited, MessageDeleted, DeliveryChanged, ReactionChanged)
+"""What webhooks are told of."""
 
 NOT_FROM_PEOPLE: Final[frozenset[Via]] = frozenset({"agent", "webhook"})
 """Agents never answer each other, and never act for whoever knows the address of a webhook."""
@@ -25,18 +39,25 @@ class Outside(Struct, frozen=True):
     """Who hears of a channel other than by its sockets.
 
     `agents` are members that answer. `bridges`, in direct channels, is where members are who wrote from
-    elsewhere last.
+    elsewhere last. `webhooks` are told what happens to messages.
     """
 
     agents: frozenset[UserId]
     bridges: dict[UserId, Bridge]
+    webhooks: tuple[WebhookId, ...] = ()
 
 
-def outside_of(members: Collection[MemberRow]) -> Outside | None:
+def outside_of(members: Collection[MemberRow], webhooks: tuple[WebhookId, ...] = ()) -> Outside | None:
     """None when nobody is outside."""
     agents = frozenset(row.user_id for row in members if row.is_bot)
     bridges = {row.user_id: row.bridge for row in members if row.bridge is not None}
-    return Outside(agents, bridges) if agents or bridges else None
+    return Outside(agents, bridges, webhooks) if agents or bridges or webhooks else None
+
+
+def outside_after(outside: Outside | None, members: Members, fact: AnyFact) -> Outside | None:
+    """After a fact that changed the members to these, or the webhooks."""
+    webhooks = () if outside is None else outside.webhooks
+    return outside_of(members.values(), fact.outgoing if isinstance(fact, WebhooksKnown) else webhooks)
 
 
 def after_message(members: Members, fact: MessagePosted) -> tuple[Members, Outside | None]:
@@ -45,6 +66,23 @@ def after_message(members: Members, fact: MessagePosted) -> tuple[Members, Outsi
     if author is not None and author.bridge != bridge:
         members = {**members, author.user_id: structs.replace(author, bridge=bridge)}
     return members, outside_of(members.values())
+
+
+def news_for(outside: Outside, channel_id: ChannelId, facts: Iterable[AnyFact]) -> list[JobQueued]:
+    """One job for each webhook, if messages have changed: it is told of the whole batch by its cursor."""
+    news = [fact for fact in facts if isinstance(fact, NEWS)] if outside.webhooks else []
+    if not news:
+        return []
+    return [
+        JobQueued(
+            at=news[-1].at,
+            kind="webhook",
+            key=f"webhook:{webhook_id}:{channel_id}:{news[-1].seq}",
+            lane=lane_of(webhook_id),
+            payload=WebhookJob(webhook_id),
+        )
+        for webhook_id in outside.webhooks
+    ]
 
 
 def jobs_for(outside: Outside, channel_id: ChannelId, fact: MessagePosted) -> list[JobQueued]:

@@ -10,12 +10,14 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from actors.channel_commands import Ask, ChannelCommand, OnMessage, PostMessage, Withdraw
+from actors.channel_commands import Ask, ChannelCommand, KnowWebhooks, OnMessage, PostMessage, Withdraw
 from actors.channel_state import DECIDERS, ChannelState, Decide, Decision, apply
+from actors.consequences import news_for
 from actors.journal import Line
 from actors.message_state import MESSAGE_DECIDERS
 from actors.moderation import DESCRIPTIONS, audited
 from actors.permissions import NOT_FOUND
+from actors.webhooks import decide_webhooks
 from actors.withdrawal import decide_withdraw
 from protocol.errors import Refusal
 from protocol.facts import (
@@ -31,7 +33,11 @@ from protocol.resources import Message
 
 ABOUT_MESSAGE = (MessageEdited, MessageDeleted, DeliveryChanged, ReactionChanged)
 
-CHANNEL_DECIDERS: dict[type[ChannelCommand], Decide] = {**DECIDERS, Withdraw: decide_withdraw}
+CHANNEL_DECIDERS: dict[type[ChannelCommand], Decide] = {
+    **DECIDERS,
+    Withdraw: decide_withdraw,
+    KnowWebhooks: decide_webhooks,
+}
 
 NonceKey = tuple[UserId, str]
 
@@ -142,6 +148,8 @@ class Pipeline:
                 self._open = []
             return None
         before = self._in_flight[-1].after if self._in_flight else self.committed
+        if self.decided.outside is not None:
+            facts += tuple(news_for(self.decided.outside, before.base.id, facts))
         part = Part(before.base.id, before.last_seq, self.decided.last_seq, facts)
         batch = Batch(part, self._open, before, self.decided)
         self._in_flight.append(batch)

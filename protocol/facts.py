@@ -22,6 +22,7 @@ from protocol.resources import (
     Role,
     Via,
 )
+from protocol.webhooks import WebhookId
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -146,6 +147,12 @@ class MemberRenamed(Fact, frozen=True, kw_only=True):
     username: str
 
 
+class WebhooksKnown(Fact, frozen=True, kw_only=True):
+    """Which active webhooks are to be told what happens here, from now on; written elsewhere before."""
+
+    outgoing: tuple[WebhookId, ...]
+
+
 class InviteCreated(Fact, frozen=True, kw_only=True):
     invite: Invite
     created_by: UserId
@@ -188,7 +195,16 @@ NumberedFact = (
     | PrivacyChanged
     | ChannelClosed
 )
-AnyFact = NumberedFact | MarkerMoved | MemberRenamed | InviteCreated | InviteRevoked | Audited | JobQueued
+AnyFact = (
+    NumberedFact
+    | MarkerMoved
+    | MemberRenamed
+    | WebhooksKnown
+    | InviteCreated
+    | InviteRevoked
+    | Audited
+    | JobQueued
+)
 
 
 class Part(Struct, frozen=True):
@@ -263,12 +279,16 @@ class MemberRow(Struct, frozen=True):
 
 
 class ChannelSnapshot(Struct, frozen=True, kw_only=True):
-    """All that deciding in a channel needs, at one moment. Live invites only, the standing one included."""
+    """All that deciding in a channel needs, at one moment. Live invites only, the standing one included.
+
+    `outgoing` are the active webhooks that are told what happens here.
+    """
 
     info: ChannelInfo
     join_code: str | None
     members: tuple[MemberRow, ...]
     invites: tuple[Invite, ...]
+    outgoing: tuple[WebhookId, ...] = ()
 
 
 class Changes(Struct, frozen=True, kw_only=True):

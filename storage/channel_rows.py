@@ -12,7 +12,7 @@ from protocol.facts import ChannelSnapshot, MemberRow
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.jobs import bridge_of
 from protocol.resources import Channel, ChannelInfo, Invite, ReadyChannel
-from storage.tables import channel_members, channels, invites, messages, users
+from storage.tables import channel_members, channels, invites, messages, users, webhooks
 
 LIVE = channels.c.deleted_at.is_(None)
 SEES_JOIN_CODE = ("owner", "admin")
@@ -111,6 +111,13 @@ INVITES = (
     .order_by(invites.c.id)
 )
 
+OUTGOING = (
+    select(webhooks.c.id)
+    .where(webhooks.c.channel_id == CHANNEL_ID, webhooks.c.direction == "outgoing", webhooks.c.is_active)
+    .order_by(webhooks.c.id)
+)
+"""The webhooks that are told what happens in the channel."""
+
 
 def load_snapshot(connection: Connection, channel_id: ChannelId) -> ChannelSnapshot | None:
     row = connection.execute(SNAPSHOT, {"channel_id": channel_id}).one_or_none()
@@ -123,6 +130,7 @@ def load_snapshot(connection: Connection, channel_id: ChannelId) -> ChannelSnaps
         join_code=row.join_code,
         members=members,
         invites=_load_invites(connection, channel_id),
+        outgoing=tuple(connection.execute(OUTGOING, {"channel_id": channel_id}).scalars()),
     )
 
 

@@ -104,6 +104,8 @@ webhooks = Table(
     identity(),
     reference("channel_id", "channels.id", on_delete="CASCADE"),
     reference("created_by", "users.id", nullable=True),
+    # Without a foreign key, which SQLite cannot add later; rows of users are never deleted.
+    Column("bot_id", BIG_INTEGER),
     Column("direction", String(10), nullable=False),
     Column("url", Text),
     Column("secret_hash", String(255), unique=True, index=True),
