@@ -25,6 +25,7 @@ class StandIn:
 
     def __init__(self) -> None:
         self.url = ""
+        self.now = time.time
         self.sent: list[dict[str, Any]] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.faults: deque[str | Json] = deque()
@@ -41,7 +42,7 @@ class StandIn:
     def accept(self, form: dict[str, str], created_at: float | None = None) -> dict[str, Any]:
         """A message as Twilio shows it."""
         number = next(self._numbers)
-        date = formatdate(time.time() if created_at is None else created_at)
+        date = formatdate(self.now() if created_at is None else created_at)
         message = {
             "sid": f"SM{number:032d}",
             "account_sid": ACCOUNT,
