@@ -1,0 +1,189 @@
+"""Talking to the assistant on Telegram."""
+
+import itertools
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from server.bridges.telegram_inbox import CODE_LIFE
+from server.settings import Settings
+from tests.server.bridges.texting import Texting, texting
+from tests.server.rest.client import Api, Json
+from tests.stand_ins import telegram
+
+CHAT = 987_654_321_012
+SECRET = {"X-Telegram-Bot-Api-Secret-Token": telegram.SECRET}
+_numbers = itertools.count(1)
+
+
+async def write(sms: Texting, text: str | None, chat_id: int = CHAT, **message: Any) -> Json:
+    """Somebody writes to the bot; what the bot does at once."""
+    number = next(_numbers)
+    update = {
+        "update_id": number,
+        "message": {
+            "message_id": number,
+            "date": 1_700_000_000,
+            "from": {"id": chat_id, "is_bot": False, "first_name": "Ann"},
+            "chat": {"id": chat_id, "type": "private", "first_name": "Ann"},
+            "text": text,
+        }
+        | message,
+    }
+    if text is None:
+        del update["message"]["text"]
+    return await post(sms, update)
+
+
+async def post(sms: Texting, update: Json) -> Json:
+    async with sms.home.nobody.session.post("/telegram_webhook", json=update, headers=SECRET) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json()
+
+
+async def linked(sms: Texting) -> Api:
+    ann = await sms.home.person("ann")
+    offer = await ann.post("/auth/me/telegram")
+    answer = await write(sms, offer["code"])
+    assert answer["method"] == "sendMessage"
+    assert (answer["chat_id"], "ann" in answer["text"]) == (CHAT, True)
+    return ann
+
+
+async def test_a_linked_user_talks_to_the_assistant(sms: Texting) -> None:
+    ann = await linked(sms)
+    assert await write(sms, "Hello?") == {}
+    assert await sms.settled("telegram") == ["done"]
+    said, answered = await sms.chat_of(ann)
+    assert (said["content"], said["via"]) == ("Hello?", "telegram")
+    assert sms.bot.sent == [{"chat_id": CHAT, "text": answered["content"]}]
+    assert answered["delivery"] == {"state": "sent", "transport": "telegram", "error_code": None}
+
+
+async def test_a_code_works_once_and_for_a_while(sms: Texting) -> None:
+    ann = await sms.home.person("ann")
+    offer = await ann.post("/auth/me/telegram")
+    expires_at = datetime.fromisoformat(offer["expires_at"])
+    assert expires_at - sms.home.clock.now() == CODE_LIFE
+    again = await ann.post("/auth/me/telegram")
+    assert again["code"] != offer["code"]
+    assert "do not know you" in (await write(sms, offer["code"]))["text"]
+    sms.home.clock.moved_s += timedelta(minutes=15).total_seconds()
+    assert "do not know you" in (await write(sms, again["code"]))["text"]
+
+
+@pytest.mark.parametrize("spelling", ["/start {}", " {} ", "/start{}"])
+async def test_a_code_may_come_by_a_link_or_in_small_letters(sms: Texting, spelling: str) -> None:
+    ann = await sms.home.person("ann")
+    code = (await ann.post("/auth/me/telegram"))["code"]
+    assert "linked" in (await write(sms, spelling.format(code.lower())))["text"]
+
+
+async def test_strangers_are_told_how_to_link_and_counted(sms: Texting) -> None:
+    for text in ("Hello?", "/start", ""):
+        assert "do not know you" in (await write(sms, text))["text"]
+    assert sms.home.context.bridges.arrivals.unknown["telegram"] == 3
+
+
+async def test_repeats_change_nothing(sms: Texting) -> None:
+    ann = await linked(sms)
+    for _ in range(3):
+        await write(sms, "once", message_id=77)
+    await sms.settled("telegram")
+    assert len(await sms.chat_of(ann)) == 2
+    assert len(sms.bot.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"update_id": 1},
+        {"update_id": 2, "edited_message": {"message_id": 1}},
+        {
+            "update_id": 3,
+            "message": {"message_id": 1, "chat": {"id": -100, "type": "supergroup"}, "text": "x"},
+        },
+        {
+            "update_id": 4,
+            "message": {"message_id": 1, "chat": {"id": CHAT, "type": "private"}, "sticker": {}},
+        },
+    ],
+)
+async def test_all_else_is_let_go(sms: Texting, update: Json) -> None:
+    ann = await linked(sms)
+    assert await post(sms, update) == {}
+    assert await sms.chat_of(ann) == []
+
+
+async def test_a_caption_is_what_a_picture_says(sms: Texting) -> None:
+    ann = await linked(sms)
+    await write(sms, None, caption="look")
+    assert (await sms.chat_of(ann))[0]["content"] == "look"
+
+
+# Delivering.
+
+
+async def test_a_busy_telegram_is_asked_when_it_says(sms: Texting) -> None:
+    ann = await linked(sms)
+    sms.bot.faults.append({"error_code": 429, "description": "Slow", "parameters": {"retry_after": 100}})
+    await write(sms, "Hello?")
+    await sms.resting("429", "telegram")
+    sms.later(99, "telegram")
+    assert sms.bot.sent == []
+    sms.later(2, "telegram")
+    assert await sms.settled("telegram") == ["done"]
+    assert (await sms.delivery_of(ann))["state"] == "sent"
+
+
+async def test_a_telegram_that_fails_is_tried_again(sms: Texting) -> None:
+    await linked(sms)
+    sms.bot.faults.append({"error_code": 502, "description": "Bad Gateway"})
+    await write(sms, "Hello?")
+    await sms.resting("502", "telegram")
+    sms.later(5, "telegram")
+    assert await sms.settled("telegram") == ["done"]
+
+
+async def test_a_telegram_that_cannot_be_reached_is_tried_again(quick_settings: Settings) -> None:
+    async with texting(quick_settings, telegram_api_url="http://127.0.0.1:9") as sms:
+        await linked(sms)
+        await write(sms, "Hello?")
+        await sms.resting("cannot be reached", "telegram")
+        assert await sms.jobs("telegram") == ["pending"]
+
+
+async def test_who_has_blocked_the_bot_is_not_tried_again(sms: Texting) -> None:
+    ann = await linked(sms)
+    sms.bot.faults.append({"error_code": 403, "description": "Forbidden: bot was blocked by the user"})
+    await write(sms, "Hello?")
+    assert await sms.settled("telegram") == ["failed"]
+    assert await sms.delivery_of(ann) == {"state": "failed", "transport": "telegram", "error_code": "403"}
+
+
+@pytest.mark.parametrize("fault", ["cut", "garbage"])
+async def test_what_may_have_been_sent_is_unknown_as_telegram_cannot_be_asked(
+    sms: Texting, fault: str
+) -> None:
+    ann = await linked(sms)
+    sms.bot.faults.append(fault)
+    await write(sms, "Hello?")
+    await sms.resting("no answer", "telegram")
+    sms.later(5, "telegram")
+    assert await sms.settled("telegram") == ["unknown"]
+    assert (await sms.delivery_of(ann))["state"] == "unknown"
+    assert len(sms.bot.sent) == (fault == "cut")
+
+
+async def test_who_has_unlinked_gets_nothing(sms: Texting) -> None:
+    ann = await linked(sms)
+    sms.bot.faults.append({"error_code": 429, "description": "Slow"})
+    await write(sms, "Hello?")
+    await sms.resting("429", "telegram")
+    bob = await sms.home.person("bob")
+    await write(sms, (await bob.post("/auth/me/telegram"))["code"])
+    sms.later(5, "telegram")
+    assert await sms.settled("telegram") == ["failed"]
+    assert sms.bot.sent == []
+    assert (await sms.delivery_of(ann))["state"] == "failed"
