@@ -46,6 +46,10 @@ class SimulationLoop(asyncio.BaseEventLoop):
         self._broken: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self._broken.append(context))
 
+    @property
+    def has_ready(self) -> bool:
+        return bool(self._ready)
+
     def time(self) -> float:
         return self._now_s
 
@@ -122,10 +126,17 @@ def run(
 
 
 def _cancel_all(loop: SimulationLoop) -> None:
-    """Let every task end. What a broken run raises is the news, not what its leftovers have to say."""
-    while tasks := asyncio.all_tasks(loop):
+    """Let every task end, and all who wait for that hear of it.
+
+    What a broken run raises is the news, not what its leftovers have to say.
+    """
+    while (tasks := asyncio.all_tasks(loop)) or loop.has_ready:
         for task in tasks:
             task.cancel()
         with suppress(Exception):
             loop.forgive()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(_end_of(tasks))
+
+
+async def _end_of(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -81,3 +81,16 @@ def test_an_exception_that_nobody_catches_fails_the_run() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run(work, Random(1))
+
+
+def test_whoever_waits_for_what_is_left_hears_of_its_end() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        for name in "abc":
+            task = asyncio.get_running_loop().create_task(asyncio.sleep(99), name=name)
+            task.add_done_callback(lambda task: ended.append(task.get_name()))
+
+    for seed in range(20):
+        run(work, Random(seed))
+    assert sorted(ended) == sorted("abc" * 20)
