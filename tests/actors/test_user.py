@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from actors.channel_commands import LookAt, PostMessage
-from actors.user import GREETED, NO_STREAM, User
+from actors.streams import NO_STREAM
+from actors.user import GREETED, User
 from actors.user_mail import Attach
 from protocol import commands
 from protocol.errors import Code, Refused, Unavailable

@@ -52,9 +52,8 @@ async def test_a_conversation_is_answered_in_order_one_at_a_time(agents: Agents)
     alice = await agents.home.person("alice")
     agents.model.otherwise = lambda asked: Says([f"re: {asked['messages'][-1]['content']}"], after_s=0.01)
     async with agents.listening(alice) as talk:
-        for number in range(5):
-            sent = await agents.tell(alice, f"m{number}")
-        answers = [(await agents.answer_in(talk, sent["channel_id"]))["content"] for _ in range(5)]
+        sent = [await agents.tell(alice, f"m{number}") for number in range(5)]
+        answers = [(await agents.answer_in(talk, each["channel_id"]))["content"] for each in sent]
     assert answers == [f"re: m{number}" for number in range(5)]
     assert agents.model.most_at_once == 1
     assert len(agents.model.requests[-1]["messages"]) == 1 + 4 * 2 + 1
@@ -82,13 +81,13 @@ async def test_text_is_shown_while_it_is_written_and_ends_as_a_message(agents: A
     agents.model.will(Says(["One, ", "two, ", "three."]))
     async with agents.listening(alice) as talk:
         sent = await agents.tell(alice, "Count.")
-        text, done = "", False
-        while not done:
+        text, delta = "", {"done": False}
+        while not delta["done"]:
             delta = await talk.hear("agent_delta")
             assert delta["offset"] == len(text)
             assert (delta["channel_id"], delta["reply_to_message_id"]) == (sent["channel_id"], sent["id"])
             assert delta["agent_id"] == agents.ids["assistant"]
-            text, done = text + delta["text"], delta["done"]
+            text += delta["text"]
         answer = await agents.answer_in(talk, sent["channel_id"])
     assert text == answer["content"] == "One, two, three."
     assert answer["stream_id"] == delta["stream_id"]

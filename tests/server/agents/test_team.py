@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from protocol.ids import UserId
 from server.clock import SystemClock
 from server.settings import Settings
 from storage.accounts import Accounts, NewUser
@@ -58,7 +59,7 @@ async def test_an_agent_that_is_no_more_leaves_its_messages(quick_settings: Sett
         await agents.home.context.chat.outboxes.stop()
         await agents.tell(alice, "Hello?")
         context = agents.home.context
-        await context.accounts.delete(agents.ids["assistant"], context.clock.now())
+        await context.accounts.delete(UserId(agents.ids["assistant"]), context.clock.now())
     async with agents_at(quick_settings, None) as agents:
         await agents.settled()
         assert await agents.jobs() == [("done", 1)]

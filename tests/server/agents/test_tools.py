@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.server.agents.asking import LITELLM_WARNS, Agents
 from tests.server.rest.client import Api, Json
 from tests.stand_ins.openai import Garbage, Says, Use
@@ -97,14 +99,11 @@ async def test_tools_are_described_by_their_types(agents: Agents) -> None:
     assert parameters["additionalProperties"] is False
 
 
-async def test_who_is_disabled_meanwhile_acts_no_more(agents: Agents) -> None:
+async def test_who_is_disabled_meanwhile_acts_no_more(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = await agents.home.person("alice")
     context = agents.home.context
-
-    def disabled_first(asked: Json) -> Says:
-        return Says([], [FILED])
-
-    agents.model.otherwise = lambda asked: Says(["Oh."])
     original = context.accounts.find
     looks = 0
 
@@ -115,8 +114,8 @@ async def test_who_is_disabled_meanwhile_acts_no_more(agents: Agents) -> None:
             await context.accounts.disable(alice.user["id"], context.clock.now())
         return await original(user_id)
 
-    context.accounts.find = find
-    agents.model.will(disabled_first({}))
+    monkeypatch.setattr(context.accounts, "find", find)
+    agents.model.will(Says([], [FILED]), Says(["Oh."]))
     await agents.tell(alice, "File it.", "report_agent")
     await agents.settled()
     assert told(agents)["error"]["code"] == "forbidden"
