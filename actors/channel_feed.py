@@ -6,18 +6,18 @@ row that changed in between would otherwise be on neither this page nor the next
 """
 
 from collections import deque
-from collections.abc import Callable
 
 from msgspec import Struct
 
 from actors.channel_commands import Ask, Done, ReadChanges, Resume
 from actors.channel_state import may_read
-from actors.database_reads import UNREADABLE, DatabaseReads, Reader
+from actors.database_reads import DatabaseReads, Reader
 from actors.fanout import Fanout
 from actors.known_messages import KnownMessages
 from actors.pipeline import Pipeline
 from actors.ports import Channels
 from actors.recent import Recent
+from actors.strangers import Strangers
 from protocol.errors import Refusal
 from protocol.events import SyncPage
 from protocol.facts import Changes
@@ -35,9 +35,9 @@ class Waiting(Struct, frozen=True):
 
 
 class Feed:
-    """The changes of an open channel. `restart` ends the activation, when another owner has written."""
+    """The changes of an open channel."""
 
-    __slots__ = ("_database", "_fanout", "_known", "_pipeline", "_recent", "_restart", "_store", "_waiting")
+    __slots__ = ("_database", "_fanout", "_known", "_pipeline", "_recent", "_store", "_strangers", "_waiting")
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Feed:
         recent: Recent,
         known: KnownMessages,
         *,
-        restart: Callable[[], None],
+        strangers: Strangers,
     ) -> None:
         self._store = store
         self._database = database
@@ -56,7 +56,7 @@ class Feed:
         self._pipeline = pipeline
         self._recent = recent
         self._known = known
-        self._restart = restart
+        self._strangers = strangers
         self._waiting: deque[Waiting] = deque()
 
     @property
@@ -73,8 +73,8 @@ class Feed:
 
     def serve(self, reader: Reader) -> None:
         """Answer with what changed; a `Resume` is handed over in one turn, so that nothing falls between."""
-        if self._refusal(reader) is not None:
-            self._refuse(reader)
+        if (refusal := self._refusal(reader)) is not None:
+            self._refuse(reader, refusal)
         elif has_moved_on(reader, self._id):
             reader.answer(Done(channel_id=self._id, seq=self._last_seq))
         elif after_of(reader) > self._last_seq:
@@ -100,22 +100,12 @@ class Feed:
     def _refusal(self, reader: Reader) -> Refusal | None:
         return may_read(self._pipeline.committed, reader.by)
 
-    def _refuse(self, reader: Reader) -> None:
+    def _refuse(self, reader: Reader, refusal: Refusal) -> None:
         """`ready` comes from the database: it may show a membership that memory has yet to hear of."""
         if may_read(self._pipeline.decided, reader.by) is None:
             self._waiting.append(Waiting(reader, self._pipeline.decided.last_seq))
         else:
-            self._look_again(reader, self._confirm)
-
-    def _confirm(self, reader: Reader, changes: Changes) -> None:
-        """Who is refused by memory is refused, if no other owner has written who may have let them in."""
-        refusal = self._refusal(reader)
-        if changes.last_seq > self._pipeline.decided.last_seq:
-            self._give_way(reader)
-        elif refusal is None or may_read(self._pipeline.decided, reader.by) is None:
-            self.serve(reader)
-        else:
-            reader.answer(refusal)
+            self._strangers.refuse(reader, refusal)
 
     def _answer(self, ask: Ask, changes: Changes) -> None:
         ask.answer(Done(channel_id=self._id, seq=changes.to, sync=self._page(after_of(ask), changes)))
@@ -153,8 +143,8 @@ class Feed:
     def _use(self, reader: Reader, changes: Changes) -> None:
         """A page is here; whoever lost the right to read meanwhile gets nothing."""
         self._fanout.resumes["database"] += 1
-        if self._refusal(reader) is not None:
-            self._refuse(reader)
+        if (refusal := self._refusal(reader)) is not None:
+            self._refuse(reader, refusal)
         elif changes.last_seq > self._last_seq:
             self._wait(Waiting(reader, changes.last_seq, changes))
         elif has_moved_on(reader, self._id):
@@ -174,7 +164,11 @@ class Feed:
         if waiting.until <= self._pipeline.decided.last_seq:
             self._waiting.append(waiting)
         else:
-            self._look_again(waiting.reader, lambda _, changes: self._compare(waiting, changes))
+            self._database.start(
+                waiting.reader,
+                lambda: self._store.changes(self._id, self._last_seq, 1),
+                lambda changes: self._compare(waiting, changes),
+            )
 
     def _compare(self, waiting: Waiting, changes: Changes) -> None:
         """Something is ahead of all that was decided here: another owner's, or of another life."""
@@ -182,23 +176,10 @@ class Feed:
             self._waiting.append(waiting)
             self.retry_waiting()
         elif changes.last_seq > self._pipeline.decided.last_seq:
-            self._give_way(waiting.reader)
+            self._strangers.give_way(waiting.reader)
         else:
             reset = Done(channel_id=self._id, seq=self._last_seq, reset=True)
             waiting.reader.answer(self._refusal(waiting.reader) or reset)
-
-    def _look_again(self, reader: Reader, use: Callable[[Reader, Changes], None]) -> None:
-        """Find out whether the database is ahead of memory."""
-        self._database.start(
-            reader,
-            lambda: self._store.changes(self._id, self._last_seq, 1),
-            lambda changes: use(reader, changes),
-        )
-
-    def _give_way(self, reader: Reader) -> None:
-        """Another owner has written."""
-        reader.answer(UNREADABLE)
-        self._restart()
 
     def retry_waiting(self) -> None:
         """Something was committed or given up: those who waited for it can be served, or wait on."""

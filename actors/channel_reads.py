@@ -11,6 +11,7 @@ from actors.permissions import NO_MESSAGE, require
 from actors.pipeline import Pipeline
 from actors.ports import Channels
 from actors.recent import Recent
+from actors.strangers import Strangers
 from protocol.errors import Refusal
 from protocol.events import HistoryPage
 from protocol.ids import ChannelId, Seq
@@ -25,7 +26,7 @@ PAGE_MAX_CHARS = 256 * 1024
 class Reads:
     """Looks at an open channel, its messages and its history."""
 
-    __slots__ = ("_database", "_known", "_pipeline", "_recent", "_store")
+    __slots__ = ("_database", "_known", "_pipeline", "_recent", "_store", "_strangers")
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Reads:
         pipeline: Pipeline,
         recent: Recent,
         known: KnownMessages,
+        strangers: Strangers,
     ) -> None:
         self._store = store
         self._database = database
         self._pipeline = pipeline
         self._recent = recent
         self._known = known
+        self._strangers = strangers
 
     @property
     def _id(self) -> ChannelId:
@@ -78,7 +81,7 @@ class Reads:
         if command.needs is not None or hides:
             refusal = require(role, command.needs or "member", is_private=hides)
         if refusal is not None:
-            ask.answer(refusal)
+            self._strangers.refuse(ask, refusal)
             return
         is_admin = role in ("owner", "admin")
         ask.answer(
@@ -96,7 +99,7 @@ class Reads:
         refusal = self._refusal(ask)
         message = self._known.get(command.message_id)
         if refusal is not None:
-            ask.answer(refusal)
+            self._strangers.refuse(ask, refusal)
         elif message is not None:
             self._answer_message(ask, message)
         else:
@@ -109,7 +112,7 @@ class Reads:
     def _use_message(self, ask: Ask, found: list[Message]) -> None:
         refusal = self._refusal(ask)
         if refusal is not None:
-            ask.answer(refusal)
+            self._strangers.refuse(ask, refusal)
         else:
             self._answer_message(ask, found[0] if found else None)
 
@@ -124,7 +127,7 @@ class Reads:
     def _history(self, ask: Ask, command: ReadHistory) -> None:
         refusal = self._refusal(ask)
         if refusal is not None:
-            ask.answer(refusal)
+            self._strangers.refuse(ask, refusal)
             return
         wanted = min(command.limit, PAGE_MAX_ROWS) + 1
         found = self._recent.history(command.before, command.after, wanted)
@@ -140,7 +143,7 @@ class Reads:
     def _use_history(self, ask: Ask, command: ReadHistory, found: list[Message]) -> None:
         refusal = self._refusal(ask)
         if refusal is not None:
-            ask.answer(refusal)
+            self._strangers.refuse(ask, refusal)
         else:
             self._answer_history(ask, command, found)
 

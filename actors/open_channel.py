@@ -39,6 +39,7 @@ from actors.pipeline import ABOUT_MESSAGE, Batch, Decided, Pipeline, nonce_key
 from actors.ports import Channels, Clock
 from actors.recent import Recent
 from actors.resolving import NO_ATTACHMENT
+from actors.strangers import Strangers
 from actors.streams import NO_STREAM, StopAnswer
 from actors.system import OVERLOADED, System
 from protocol.errors import Code, Refusal
@@ -108,6 +109,7 @@ class OpenChannel:
         "_now",
         "_pipeline",
         "_recent",
+        "_strangers",
         "_typed_at_s",
         "database",
         "feed",
@@ -127,7 +129,8 @@ class OpenChannel:
         self._now: datetime | None = None
         self._typed_at_s: dict[UserId, float] = {}
         self.database = DatabaseReads(cell)
-        self.reads = Reads(around.store, self.database, self._pipeline, self._recent, self._known)
+        self._strangers = strangers = Strangers(around.store, self.database, self._pipeline, self.restart)
+        self.reads = Reads(around.store, self.database, self._pipeline, self._recent, self._known, strangers)
         self.feed = Feed(
             around.store,
             self.database,
@@ -135,7 +138,7 @@ class OpenChannel:
             self._pipeline,
             self._recent,
             self._known,
-            restart=self.restart,
+            strangers=strangers,
         )
         make_good(around.system, around.fanout, state)
 
@@ -194,11 +197,11 @@ class OpenChannel:
             self._now = self._around.clock.now()
         refusal = self._pipeline.decide(ask, self._now, message)
         if refusal is not None:
-            ask.answer(refusal)
+            self._strangers.refuse(ask, refusal)
 
     def _refuse(self, ask: Ask, refusal: Refusal) -> None:
         if (final := self._pipeline.refuse(ask, refusal)) is not None:
-            ask.answer(final)
+            self._strangers.refuse(ask, final)
 
     def _show_typing(self, ask: Ask) -> None:
         refusal = may_read(self._pipeline.committed, ask.by)

@@ -185,30 +185,6 @@ async def test_a_membership_that_another_owner_wrote_is_not_refused_by_old_memor
         assert (await outcome(on, bob, channel_id, ReadChanges(after=Seq(2)))).sync.to == 3
 
 
-@pytest.mark.parametrize("after", [0, 3])
-async def test_a_member_whom_another_owner_let_in_may_read_from_anywhere(after: int) -> None:
-    async with scene() as on:
-        _, bob, channel_id = await two(on)
-        await on.ask(bob, channel_id, LeaveChannel())
-        joined = MemberJoined(at=LATER, seq=Seq(3), user=bob, role="member")
-        await on.store.commit([Part(channel_id, Seq(2), Seq(3), (joined,))])
-        assert await outcome(on, bob, channel_id, ReadChanges(after=Seq(after))) == Code.UNAVAILABLE
-        await on.settle()
-        assert (await outcome(on, bob, channel_id, ReadChanges(after=Seq(after)))).sync.to == 3
-
-
-async def test_who_is_let_in_while_a_refusal_is_confirmed_is_served() -> None:
-    trouble = Trouble()
-    async with scene(trouble) as on:
-        _, _, channel_id = await filled(on)
-        cid = on.user("cid")
-        confirmed = trouble.hold("changes")
-        asked = await begin(on, cid, channel_id, ReadChanges(after=Seq(6)))
-        await on.ask(cid, channel_id, JoinChannel())
-        confirmed.set()
-        assert (await asked[0]).sync.to == 7
-
-
 async def test_a_stranger_with_a_cursor_past_the_end_is_told_nothing_of_the_channel() -> None:
     async with scene() as on:
         ann, bob, channel_id = await two(on)
