@@ -5,11 +5,12 @@ or report by itself is off: it talks to the model's endpoint and to nobody else.
 """
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from actors.agents.ports import ModelFailed, Said
@@ -39,6 +40,14 @@ OPTIONS: Final[Mapping[str, Any]] = {
     "disable_hf_tokenizer_download": True,
     "drop_params": True,
 }
+# What its first question would import where everybody waits for it, most of a second.
+IMPORTED_LATE: Final = (
+    "anyio._backends._asyncio",
+    "litellm._service_logger",
+    "litellm.litellm_core_utils.streaming_handler",
+    "openai.lib.streaming.chat",
+    "openai.resources",
+)
 NO_KEY: Final = "none"
 """Sent where no key is set: without one LiteLLM would send whatever it finds in the environment."""
 RETRYABLE: Final = frozenset({408, 409, 425, 429})
@@ -162,13 +171,31 @@ class TurnInTheMaking:
 def import_litellm() -> Any:
     """Import it with all that it would do by itself off. It takes seconds."""
     os.environ.update(ENVIRONMENT)
-    library = importlib.import_module("litellm")
+    with uncollected():
+        library = importlib.import_module("litellm")
+        for name in IMPORTED_LATE:
+            with suppress(ImportError):
+                importlib.import_module(name)
     for name, value in OPTIONS.items():
         setattr(library, name, value)
     for name in ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "openai"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     LOG.info("the model's library is imported")
     return library
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """What is made here is here to stay: it is never looked through for garbage, now or later.
+
+    Each look would stop the whole process for a tenth of a second and more.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def provider_of(model: str, providers: Sequence[Any]) -> str | None:
