@@ -36,7 +36,7 @@ async def ask(agents: Agents, person: Api, questions: int) -> bool:
     """Whether all were answered, in their order."""
     async with agents.listening(person) as talk:
         sent = [await agents.tell(person, f"{person.name} {number}") for number in range(questions)]
-        heard = []
+        heard: list[str] = []
         while len(heard) < questions:
             event = await talk.hear("new_message")
             if event["message"]["via"] == "agent":
@@ -69,9 +69,8 @@ async def measured(agents: Agents, given: argparse.Namespace) -> None:
     print(f"{sum(in_order)} of {len(in_order)} conversations answered in order, in {took_s:.1f} s")
     print(f"model calls at once: {agents.model.most_at_once} of {given.concurrency}")
     print(f"others' messages, p50 / p99 ms: alone {shown(alone)}, beside the agents {shown(beside)}")
-    print(
-        f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB, clients included"
-    )
+    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"largest memory: {memory_mib:.0f} MiB, clients included")
 
 
 def shown(times_ms: list[float]) -> str:
