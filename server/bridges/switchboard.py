@@ -1,6 +1,6 @@
 """All bridges of the server: what comes by them goes to the chat, and what the outbox has goes to them."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from actors.chat import Chat
 from actors.ports import Clock
@@ -8,9 +8,8 @@ from protocol.jobs import BRIDGE_JOBS, JobKind
 from server.bridges.arrivals import Arrivals
 from server.bridges.bridge import Bridge
 from server.bridges.deliverer import Deliverer
-from server.bridges.telegram import TelegramBridge, api_of
+from server.bridges.table import MAKERS, Materials
 from server.bridges.telegram_inbox import TelegramInbox
-from server.bridges.twilio import NAMES, TwilioAccount, TwilioBridge
 from server.bridges.twilio_inbox import TwilioInbox
 from server.settings import Settings
 from storage.accounts import Accounts
@@ -28,12 +27,20 @@ class Switchboard:
         self._chat = chat
         self._clock = clock
         self._deliveries = Deliveries(database)
-        self._phones = Phones(database)
-        self._links = TelegramLinks(database)
+        self.phones = Phones(database)
+        links = TelegramLinks(database)
         self.arrivals = Arrivals(chat, Accounts(database))
-        self.twilio = TwilioInbox(self.arrivals, self._phones, self._deliveries, chat, clock)
-        self.telegram = TelegramInbox(self.arrivals, self._links, clock)
-        self.bridges: list[Bridge] = [*self._of_twilio(), *self._of_telegram()]
+        self.twilio = TwilioInbox(self.arrivals, self.phones, self._deliveries, chat, clock)
+        self.telegram = TelegramInbox(self.arrivals, links, clock)
+        materials = Materials(settings, self.phones, self._deliveries, links, clock)
+        self.bridges: list[Bridge] = [bridge for make in MAKERS for bridge in make(materials)]
+
+    def named(self, name: str) -> Any:
+        """The bridge of this name. LookupError when it is not turned on."""
+        found = next((bridge for bridge in self.bridges if bridge.name == name), None)
+        if found is None:
+            raise LookupError(f"{name} is not turned on")
+        return found
 
     def open(self) -> None:
         """Begin to deliver what is due."""
@@ -54,17 +61,3 @@ class Switchboard:
             self._clock,
             public_url=self._settings.public_url,
         )
-
-    def _of_twilio(self) -> Sequence[Bridge]:
-        if not self._settings.twilio_account_sid:
-            return ()
-        account = TwilioAccount(self._settings)
-        return [
-            TwilioBridge(name, account, self._phones, self._deliveries, self._settings, self._clock)
-            for name in NAMES
-        ]
-
-    def _of_telegram(self) -> Sequence[Bridge]:
-        if not self._settings.telegram_bot_token:
-            return ()
-        return [TelegramBridge(api_of(self._settings), self._links)]

@@ -20,20 +20,15 @@ _numbers = itertools.count(1)
 async def write(sms: Texting, text: str | None, chat_id: int = CHAT, **message: Any) -> Json:
     """Somebody writes to the bot; what the bot does at once."""
     number = next(_numbers)
-    update = {
-        "update_id": number,
-        "message": {
-            "message_id": number,
-            "date": 1_700_000_000,
-            "from": {"id": chat_id, "is_bot": False, "first_name": "Ann"},
-            "chat": {"id": chat_id, "type": "private", "first_name": "Ann"},
-            "text": text,
-        }
-        | message,
+    said: Json = {
+        "message_id": number,
+        "date": 1_700_000_000,
+        "from": {"id": chat_id, "is_bot": False, "first_name": "Ann"},
+        "chat": {"id": chat_id, "type": "private", "first_name": "Ann"},
     }
-    if text is None:
-        del update["message"]["text"]
-    return await post(sms, update)
+    if text is not None:
+        said["text"] = text
+    return await post(sms, {"update_id": number, "message": said | message})
 
 
 async def post(sms: Texting, update: Json) -> Json:
