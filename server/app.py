@@ -52,6 +52,7 @@ from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
 from server.tokens import AccessTokens
 from server.upgrade import Upgrade
+from server.webhooks.desk import WebhookDesk
 from storage.accounts import Accounts
 from storage.attachments import Attachments
 from storage.audit import AuditLog
@@ -116,9 +117,11 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             tenant.warm_up()
         stack.push_async_callback(context.agents.close)
         stack.push_async_callback(context.bridges.close)
+        stack.push_async_callback(context.webhooks.close)
         stack.push_async_callback(context.chat.stop)
         await context.agents.start(settings, context.chat, clock)
         context.bridges.open()
+        context.webhooks.open()
         edge = make_edge(context)
         start_timers(context, edge.registry)
         urls = await listen(stack, context, edge)
@@ -145,7 +148,8 @@ def compose(
     """Everything below the edges."""
     accounts, sessions = Accounts(database), Sessions(database)
     channels, messages, outbox = Channels(database, clock.now), Messages(database), Outbox(database)
-    tokens = AccessTokens(load_secret_key(settings), timedelta(minutes=settings.access_token_minutes))
+    secret_key = load_secret_key(settings)
+    tokens = AccessTokens(secret_key, timedelta(minutes=settings.access_token_minutes))
     measures = Measures()
     chat = Chat(
         commits=MeasuredCommits(messages, measures, clock),
@@ -202,6 +206,14 @@ def compose(
         chat=chat,
         agents=Team(agents_of(desk), database, accounts),
         bridges=Switchboard(settings, database, chat, clock),
+        webhooks=WebhookDesk(
+            database,
+            outbox,
+            chat,
+            clock,
+            secret_key,
+            is_private_allowed=settings.webhook_private_addresses,
+        ),
         measures=measures,
         metrics=Metrics(),
     )

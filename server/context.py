@@ -18,6 +18,7 @@ from server.reports import ReportDesk
 from server.settings import Settings
 from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
+from server.webhooks.desk import WebhookDesk
 from storage.accounts import Accounts
 from storage.attachments import Attachments
 from storage.audit import AuditLog
@@ -64,6 +65,7 @@ class Context(Struct, frozen=True, kw_only=True):
     chat: Chat
     agents: Team
     bridges: Switchboard
+    webhooks: WebhookDesk
     measures: Measures
     metrics: Metrics
 

@@ -15,7 +15,15 @@ from server.calls import Call
 from server.context import Context
 from server.decoding import decode_json, decode_strings
 from server.file_answers import FileAnswer, file_response
-from server.forms import FORM_FIELDS, FORM_TYPE, form_of, is_form, parse_form
+from server.forms import (
+    FORM_FIELDS,
+    FORM_TYPE,
+    form_of,
+    is_form,
+    is_json_or_form,
+    parse_form,
+    payload_of,
+)
 from server.routing import Route
 from server.uploads import discard_uploads, read_form
 
@@ -108,6 +116,8 @@ def _body_reader(route: Route, context: Context) -> Callable[[web.Request], Awai
     if is_form(kind):
         return lambda request: _read_form_fields(request, kind)
     decoder = msgspec.json.Decoder(kind)
+    if is_json_or_form(kind):
+        return lambda request: _read_json_or_form(request, decoder)
     return lambda request: _read_struct(request, decoder, optional=optional)
 
 
@@ -117,6 +127,13 @@ async def _read_form_fields(request: web.Request, kind: Any) -> Any:
     _refuse_encoding(request)
     fields = request[FORM_FIELDS] = parse_form(await _read_body(request))
     return form_of(fields, kind)
+
+
+async def _read_json_or_form(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> Any:
+    if request.content_type != FORM_TYPE:
+        return await _read_struct(request, decoder, optional=False)
+    _refuse_encoding(request)
+    return decode_json(decoder, payload_of(await _read_body(request)))
 
 
 def _query(request: web.Request) -> dict[str, str]:

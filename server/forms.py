@@ -23,6 +23,24 @@ class Form(Struct, frozen=True, kw_only=True):
     """Base. Every field is a text with a default, so that whatever comes can be read."""
 
 
+class JsonOrForm(Struct, frozen=True, kw_only=True):
+    """A body of JSON that may also come, as to Slack, as a form with that JSON in its field `payload`."""
+
+
+def is_json_or_form(body: Any) -> bool:
+    return isinstance(body, type) and issubclass(body, JsonOrForm)
+
+
+def payload_of(body: bytes) -> bytes:
+    """The JSON in such a form. A body that begins like JSON is taken for it: `curl -d` calls that a form too.
+
+    Raises Refused `malformed`.
+    """
+    if body.lstrip()[:1] == b"{":
+        return body
+    return parse_form(body).get("payload", "").encode()
+
+
 def is_form(body: Any) -> bool:
     return isinstance(body, type) and issubclass(body, Form)
 

@@ -140,6 +140,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     chat_history_max: Count = 50
     """Messages that an agent remembers of a conversation."""
 
+    webhook_private_addresses: Switch = False
+    """Whether outgoing webhooks may go to private, loopback and link-local addresses."""
+
     nats_url: NatsUrl = ""
     """The NATS servers that join processes into one chat; empty: one process."""
     log_format: LogFormat = "text"

@@ -24,6 +24,7 @@ from server.rest.status import status
 from server.rest.telegram import telegram
 from server.rest.twilio import twilio
 from server.rest.users import users
+from server.rest.webhooks import webhooks
 from server.routing import Route
 
 PARTS: Final = (
@@ -45,6 +46,7 @@ PARTS: Final = (
     agents,
     twilio,
     telegram,
+    webhooks,
     search,
     admin_users,
     roles,

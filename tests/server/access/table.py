@@ -55,6 +55,7 @@ ANYONE: Final = frozenset(
         "POST /auth/register",
         "POST /auth/login",
         "POST /auth/refresh",
+        "POST /hooks/{secret}",
     }
 )
 
@@ -171,6 +172,13 @@ AGENT: Final = {
         (404, 404, 403, 200, 200, 404), fill={"name": "assistant"}
     ),
 }
+OF_ADMINS: Final[Answers] = (404, 404, 403, 200, 200, 404)
+WEBHOOK: Final = {
+    "GET /channels/{channel_id}/webhooks": Line(OF_ADMINS),
+    "POST /channels/{channel_id}/webhooks": Line((404, 404, 403, 201, 201, 404), {}),
+    "POST /channels/{channel_id}/webhooks/{webhook_id}/replay": Line(OF_ADMINS, query="?after=0"),
+    "DELETE /channels/{channel_id}/webhooks/{webhook_id}": Line((404, 404, 403, 204, 204, 404)),
+}
 LINES: Final[dict[str, Line]] = (
-    ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT | REACTION | FILE | AGENT
+    ACCOUNT | CHANNEL | CONVERSATION | ADMINISTRATION | REPORT | REACTION | FILE | AGENT | WEBHOOK
 )

@@ -80,7 +80,11 @@ class World:
         role = await self.people["superuser"].post("/auth/roles", {"name": f"role {number}"})
         report = await user.post("/reports", {"title": "report", "content": "hello"})
         direct = await user.post("/messages", {"recipient_id": owner.id, "content": "hello"})
+        # Nothing is deleted here, so that nothing goes out.
+        outgoing = {"url": "https://hooks.example.org", "events": ["message.deleted"]}
+        webhook = await owner.post(f"{where}/webhooks", outgoing)
         return {
+            "webhook_id": webhook["id"],
             "channel_id": channel["id"],
             "code": channel["join_code"],
             "message_id": said["id"],

@@ -1,0 +1,1 @@
+"""Webhooks: what other programs post, and what they are told."""
