@@ -151,8 +151,16 @@ class TwilioClient:
         ]
 
     async def account_status(self) -> str:
-        """`active`, when all is well. Raises what the SDK and aiohttp raise."""
-        account = await self._client.api.accounts(self._account_sid).fetch_async()
+        """`active`, when all is well; what was refused, in words.
+
+        Raises aiohttp's ClientError, TimeoutError, OSError; ValueError and its like for what is no answer.
+        """
+        try:
+            account = await self._client.api.accounts(self._account_sid).fetch_async()
+        except REFUSED as refused:
+            return f"{refused.status} with code {refused.code}"
+        except BusyError:
+            return "that it is busy"
         return str(account.status)
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from protocol.errors import Unavailable
+from server.bridges.probing import Probed, probe_telegram, probe_twilio
 from server.commands.environment import is_absent, run_async, settings_of_environment, unreachable
 from server.commands.failure import FAILED
 from server.secret_key import FILE_NAME, load_secret_key
@@ -66,6 +67,8 @@ async def findings(settings: Settings) -> AsyncGenerator[Finding, None]:
     async with aclosing(_database(settings)) as found:
         async for finding in found:
             yield finding
+    yield await _sms(settings)
+    yield await _telegram(settings)
     for name, is_on, url, mend in _neighbours(settings):
         if is_on:
             yield await _reach(name, url)
@@ -145,20 +148,28 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding, None]:
         await database.close()
 
 
+async def _sms(settings: Settings) -> Finding:
+    if not settings.twilio_account_sid:
+        mend = "set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER"
+        return Finding("off", "SMS", mend)
+    return _probed("SMS", await probe_twilio(settings))
+
+
+async def _telegram(settings: Settings) -> Finding:
+    if not settings.telegram_bot_token:
+        return Finding("off", "Telegram", "set TELEGRAM_BOT_TOKEN and TELEGRAM_WEBHOOK_SECRET")
+    return _probed("Telegram", await probe_telegram(settings))
+
+
+def _probed(name: str, probed: Probed) -> Finding:
+    return Finding("broken" if probed.mend else "ok", name, probed.words, probed.mend)
+
+
 def _neighbours(settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
     """Other services: name, whether it is on, where it is, and what turns it on."""
     auth0 = settings.auth0_domain if "://" in settings.auth0_domain else f"https://{settings.auth0_domain}"
     is_auth0 = bool(settings.auth0_domain and settings.auth0_api_identifier)
     yield "Auth0", is_auth0, auth0, "set AUTH0_DOMAIN and AUTH0_API_IDENTIFIER"
-    is_sms = bool(settings.twilio_account_sid)
-    yield (
-        "SMS",
-        is_sms,
-        settings.twilio_api_url,
-        "set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER",
-    )
-    is_telegram = bool(settings.telegram_bot_token)
-    yield "Telegram", is_telegram, settings.telegram_api_url, "set TELEGRAM_BOT_TOKEN"
     yield "model", bool(settings.litellm_model), settings.litellm_baseurl, "set LITELLM_MODEL"
     yield "cluster", bool(settings.nats_url), settings.nats_url.partition(",")[0], "set NATS_URL"
 
