@@ -1,18 +1,23 @@
 """A channel from its loading to its end: who is answered what, whatever happens to it."""
 
 import asyncio
+from typing import Any
+
+import pytest
+from typing_extensions import override
 
 from actors.channel_commands import (
     Done,
     LookAt,
     ReadChanges,
 )
+from actors.open_channel import OpenChannel
 from protocol.errors import Code
 from protocol.events import ChannelRemoved, NewMessage, SyncPage
 from protocol.facts import ChannelClosed, Part
 from protocol.ids import ChannelId, Seq
 from tests.actors.making import posted
-from tests.actors.scene import START, scene
+from tests.actors.scene import START, Scene, scene
 from tests.actors.trouble import Trouble, begin, outcome, post, two
 from tests.simulation.seeds import changed
 
@@ -125,3 +130,88 @@ async def test_a_cursor_that_another_owner_gave_shows_that_memory_is_old() -> No
         await on.store.commit([Part(channel_id, Seq(1), Seq(2), (theirs,))])
         assert await outcome(on, ann, channel_id, ReadChanges(after=Seq(2))) == Code.UNAVAILABLE
         assert (await outcome(on, ann, channel_id, ReadChanges(after=Seq(2)))).sync.to == 2
+
+
+class SlowCommit(Trouble):
+    """Commits wait at the door until they are let in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = asyncio.Event()
+
+    @override
+    async def before(self, call: str) -> None:
+        if call == "commit":
+            await self.is_open.wait()
+
+
+async def fail_once(on: Scene, channel_id: ChannelId, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug ends the channel's activation, and the next one wakes."""
+
+    def fail(*_: Any) -> None:
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenChannel, "handle", fail)
+        assert await outcome(on, on.user("cid"), channel_id, LookAt()) == Code.INTERNAL
+    await asyncio.sleep(0.001)
+    await on.settle()
+
+
+async def test_a_commit_that_lands_after_its_activation_is_told_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = SlowCommit()
+    async with scene(slow) as on:
+        ann, bob, channel_id = await two(on)
+        listener = await on.attach(bob)
+        asked = await begin(on, ann, channel_id, post("text", "n"))
+        await fail_once(on, channel_id, monkeypatch)
+        assert await asked[0] == Code.INTERNAL
+        assert (await on.ask(ann, channel_id, LookAt())).seq == 1
+        slow.is_open.set()
+        await on.settle()
+        pages = [page for page in listener.only(SyncPage) if page.messages]
+        assert [(page.from_, page.to) for page in pages] == [(1, 2)]
+        assert (await on.ask(ann, channel_id, post("text", "n"))).duplicate
+
+
+async def test_a_commit_that_the_next_activation_has_read_is_no_news_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trouble = Trouble()
+    async with scene(trouble) as on:
+        ann, _, channel_id = await two(on)
+        committed = trouble.hold("commit")
+        asked = await begin(on, ann, channel_id, post("text", "n"))
+        await fail_once(on, channel_id, monkeypatch)
+        assert await asked[0] == Code.INTERNAL
+        opened = on.chat.system.actor(("channel", channel_id))
+        committed.set()
+        await on.settle()
+        assert on.chat.system.actor(("channel", channel_id)) is opened
+        assert (await on.ask(ann, channel_id, LookAt())).seq == 2
+
+
+async def test_a_channel_that_was_read_before_its_audience_heard_more_is_read_again() -> None:
+    trouble = Trouble()
+    async with scene(trouble) as on:
+        ann, bob, channel_id = await two(on)
+        loaded = trouble.hold("load_channel")
+        asked = await begin(on, ann, channel_id, post("mine"))
+        theirs = posted(2, sender=ann, content="theirs")
+        await on.store.commit([Part(channel_id, Seq(1), Seq(2), (theirs,))])
+        listener = await on.attach(bob)
+        loaded.set()
+        assert (await asked[0]).seq == 3
+        assert [event.seq for event in listener.only(NewMessage)] == [3]
+        assert listener.only(SyncPage) == []
+
+
+async def test_an_audience_that_stands_where_no_channel_was_does_not_keep_it_from_opening() -> None:
+    async with scene() as on:
+        ann, _, channel_id = await two(on)
+        on.chat.fanout.deliver(channel_id, [], Seq(99))
+        asked = await begin(on, ann, channel_id, post())
+        assert asked[0].done()
+        assert (await asked[0]).seq == 2
