@@ -227,3 +227,31 @@ async def test_any_reason_can_be_written_down(database: Database, box: Box, erro
     await box.settle([Settlement(job=job, state="failed", error=error)], NOW)
     (entry,) = await OutboxReview(database).entries(["failed"])
     assert entry.last_error == kept
+
+
+async def test_a_long_lane_is_set_aside_so_that_others_come_to_their_turn(database: Database) -> None:
+    box, many = Box(database), 1_200
+    await box.add([queued(f"{number:04}", "long") for number in range(many)])
+    await box.add([queued("other", "short", at=after(1))])
+    found, looks = list[str](), 0
+    while "other" not in found:
+        found += [job.key for job in await box.due(now=after(1))]
+        looks += 1
+    assert (found, looks) == (["0000", "other"], 3)
+    assert (await box.take("agent", 9, after(2), after(32))).is_more is False
+    entries = await OutboxReview(database).entries(["pending"], limit=9_999)
+    assert len(entries) == many - 1
+    assert {entry.next_attempt_at for entry in entries} == {None}
+
+
+async def test_what_was_set_aside_is_due_when_what_is_before_it_ends(box: Box) -> None:
+    await box.add([queued(f"{number}", "lane") for number in range(5)])
+    ended = []
+    for second in range(5):
+        (job,) = await box.due(now=after(second))
+        again = Settlement(job=job, state="pending", next_at=after(second))
+        await box.settle([again], after(second))
+        (job,) = await box.due(now=after(second))
+        await box.settle([Settlement(job=job, state="failed" if second % 2 else "done")], after(second))
+        ended.append(job.key)
+    assert ended == ["0", "1", "2", "3", "4"]
