@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
@@ -25,6 +24,7 @@ class AnswerMessage(Struct, frozen=True):
     """A job for the agent; `done` hears what has become of it, or the bug that ended it."""
 
     job: Job
+    task: AgentJob
     done: Callable[[Outcome | Exception], None]
 
     def answer(self, refusal: Refusal) -> None:
@@ -93,8 +93,7 @@ class Orchestrator(Actor):
             mail.answer(refusal)
 
     def _start(self, mail: AnswerMessage) -> None:
-        task = msgspec.convert(mail.job.payload, AgentJob)
-        answer = Answer(self._around, self._speaker, mail.job, task)
+        answer = Answer(self._around, self._speaker, mail.job, mail.task)
         self._running = (mail, answer)
         self.cell.run(answer.run(), lambda outcome: Ended(mail, outcome))
 

@@ -34,7 +34,7 @@ class AgentWorker:
             return Finished()
         address = (orchestrator_kind(task.agent_id), task.channel_id)
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._around.system.offer(address, AnswerMessage(job, lambda outcome: _settle(done, outcome)))
+        self._around.system.offer(address, AnswerMessage(job, task, lambda outcome: _settle(done, outcome)))
         try:
             return await done
         except asyncio.CancelledError:

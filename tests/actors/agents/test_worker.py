@@ -1,9 +1,13 @@
 """Orchestrators under the outbox: order, bounds, and what becomes of answers that fail or are withdrawn."""
 
-from actors.agents.orchestrator import orchestrator_kind
+from actors.agents.orchestrator import AnswerMessage, Withdraw, orchestrator_kind
+from actors.jobs import Finished, Job
 from protocol import commands
 from protocol.errors import Unavailable
+from protocol.ids import Seq
+from protocol.jobs import AgentJob, JobId
 from tests.actors.agents.stage import Stage, stage
+from tests.actors.scene import START
 
 CONVERSATIONS = 200
 
@@ -114,3 +118,46 @@ async def test_a_question_that_is_gone_is_not_answered() -> None:
         await on.here.say(listener, commands.Delete(message_id=sent.id, channel_id=sent.channel_id))
         await drained(on)
         assert on.model.asked == ["first"]
+
+
+async def test_whoever_waits_hears_when_an_orchestrator_ends() -> None:
+    """The outbox has them answered later, each once."""
+    async with stage() as on:
+        alice = on.here.user("alice")
+        await on.tell(alice, "hello")
+        await on.here.settle()
+        on.here.chat.system.end_all(orchestrator_kind(on.agent.id))
+        await on.here.settle()
+        assert (on.model.running, on.answers()) == (0, [])
+        on.here.clock.passed_s += 2
+        on.here.chat.outboxes.poke("agent")
+        await on.here.settle()
+        await drained(on)
+        assert on.answers() == ["re: hello"]
+
+
+async def test_a_second_job_waits_for_the_first_and_may_be_withdrawn() -> None:
+    async with stage() as on:
+        channel_id = await on.channel(on.here.user("alice"))
+        outcomes: list[object] = []
+        address = (orchestrator_kind(on.agent.id), channel_id)
+        jobs = [job(number) for number in (1, 2, 3)]
+        for each in jobs:
+            task = AgentJob(on.agent.id, channel_id, Seq(99))
+            on.here.chat.system.put(address, AnswerMessage(each, task, outcomes.append))
+        on.here.chat.system.put(address, Withdraw(jobs[1]))
+        await on.here.settle()
+        assert outcomes == [Finished(), Finished()]
+
+
+def job(number: int) -> Job:
+    return Job(
+        id=JobId(number),
+        kind="agent",
+        key=f"k{number}",
+        lane=None,
+        payload=None,
+        attempt=1,
+        is_again=False,
+        queued_at=START,
+    )

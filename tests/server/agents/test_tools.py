@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from protocol.errors import Unavailable
 from tests.server.agents.asking import LITELLM_WARNS, Agents
 from tests.server.rest.client import Api, Json
 from tests.stand_ins.openai import Garbage, Says, Use
@@ -173,3 +174,34 @@ async def test_a_tool_call_is_made_once_however_often_the_answer_is_tried(agents
     assert [each["title"] for each in (await alice.get("/reports"))["items"]] == ["No hot water"]
     assert len(agents.model.requests) == 3
     assert told(agents)["title"] == "No heating"
+
+
+async def test_a_tool_that_fails_is_told_and_the_answer_goes_on(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(agents.home.context.reports, "list_own", broken)
+    alice = await agents.home.person("alice")
+    error = (await use(agents, alice, "list_reports", {}))["error"]
+    assert (error["code"], "a bug" in str(error)) == ("internal", False)
+    assert "a bug" in caplog.text
+
+
+async def test_a_database_that_is_away_while_a_tool_acts_delays_the_answer(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise Unavailable("away")
+
+    alice = await agents.home.person("alice")
+    agents.model.will(Says([], [FILED]), Says(["Filed."]))
+    async with agents.listening(alice) as talk:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(agents.home.context.reports, "file", away)
+            sent = await agents.tell(alice, "File it.", "report_agent")
+            await agents.tried(1)
+        agents.later(2)
+        assert (await agents.answer_in(talk, sent["channel_id"]))["content"] == "Filed."
+    assert len((await alice.get("/reports"))["items"]) == 1
