@@ -40,7 +40,7 @@ from actors.ports import Channels, Clock
 from actors.recent import Recent
 from actors.resolving import NO_ATTACHMENT
 from actors.strangers import Strangers
-from actors.streams import NO_STREAM, StopAnswer
+from actors.streams import StopAnswer
 from actors.system import OVERLOADED, System
 from protocol.errors import Code, Refusal
 from protocol.events import ReadMarker, TypingEvent
@@ -214,12 +214,8 @@ class OpenChannel:
 
     def _stop_answer(self, ask: Ask, command: StopAnswer) -> None:
         refusal = may_write(self._pipeline.committed, ask.by)
-        stream = self._around.fanout.streams.find(command.stream_id)
-        if refusal is None and stream is not None:
-            stream.stop()
-            ask.answer(Done(channel_id=self._id, seq=self._pipeline.committed.last_seq))
-        else:
-            ask.answer(refusal or NO_STREAM)
+        refusal = refusal or self._around.fanout.streams.stop(self._id, command.stream_id)
+        ask.answer(refusal or Done(channel_id=self._id, seq=self._pipeline.committed.last_seq))
 
     # Older messages.
 

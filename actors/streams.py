@@ -145,6 +145,14 @@ class Streams:
                 return streams[stream_id]
         return None
 
+    def stop(self, channel_id: ChannelId, stream_id: str) -> Refusal | None:
+        """Stop an answer in this channel; the refusal when there is none such."""
+        stream = self._by_channel.get(channel_id, {}).get(stream_id)
+        if stream is None:
+            return NO_STREAM
+        stream.stop()
+        return None
+
     def joined(self, channel_id: ChannelId, connection: Connection) -> None:
         """Somebody has just come to hear the channel: show them what is being written there."""
         if self._by_channel:
