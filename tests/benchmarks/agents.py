@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
 import uvloop
 
 from server.commands.environment import bring_up_to_date
@@ -79,7 +80,8 @@ def shown(times_ms: list[float]) -> str:
 
 
 async def main(given: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patient:
+        patient.setattr("tests.server.talking.PATIENCE_S", 3600.0)
         settings = settings_for(f"sqlite:///{folder}/bench.db", Path(folder))
         await bring_up_to_date(settings, migrate=True)
         async with openai() as model:
