@@ -239,6 +239,7 @@ def make_edge(context: Context) -> Edge:
     )
     registry.on_flushed = partial(context.measures.flushed, context.chat.fanout, context.clock)
     add_core(context.metrics, context.measures, registry, context.chat)
+    context.metrics.add(context.bridges.measured)
     return Edge(context.chat, registry, authenticating(context))
 
 

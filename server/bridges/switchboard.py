@@ -1,6 +1,9 @@
 """All bridges of the server: what comes by them goes to the chat, and what the outbox has goes to them."""
 
+from collections.abc import Iterable
 from typing import Any
+
+from prometheus_client.core import Metric
 
 from actors.chat import Chat
 from actors.ports import Clock
@@ -11,6 +14,7 @@ from server.bridges.deliverer import Deliverer
 from server.bridges.table import MAKERS, Materials
 from server.bridges.telegram_inbox import TelegramInbox
 from server.bridges.twilio_inbox import TwilioInbox
+from server.metrics import counter
 from server.settings import Settings
 from storage.accounts import Accounts
 from storage.deliveries import Deliveries
@@ -46,6 +50,11 @@ class Switchboard:
         """Begin to deliver what is due."""
         for kind in dict.fromkeys(BRIDGE_JOBS[bridge.name] for bridge in self.bridges):
             self._chat.outboxes.employ(self._deliverer(kind))
+
+    def measured(self) -> Iterable[Metric]:
+        """For `/metrics`."""
+        about = "Messages from people elsewhere whom nobody here knows."
+        yield counter("parley_unknown_senders", about, "bridge", self.arrivals.unknown)
 
     async def close(self) -> None:
         for bridge in self.bridges:

@@ -228,3 +228,27 @@ async def test_news_of_a_message_that_is_gone_are_let_go(sms: Texting) -> None:
     await sms.settled()
     await sms.home.context.accounts.delete(UserId(ann.id), sms.home.clock.now())
     await sms.news(sms.phone.sent[0], "delivered")
+
+
+# Logs and metrics.
+
+
+async def test_texts_are_logged_at_debug_only(sms: Texting, caplog: pytest.LogCaptureFixture) -> None:
+    await sms.person("ann", ANNS)
+    with caplog.at_level("DEBUG"):
+        await sms.text(ANNS, "my secret")
+        await sms.settled()
+    told = [record for record in caplog.records if "my secret" in record.getMessage()]
+    assert {(record.name, record.levelname) for record in told} <= {("twilio_logger", "DEBUG")}
+    taken = [
+        record for record in caplog.records if record.name == "twilio_logger" and record.levelname == "INFO"
+    ]
+    assert [record.getMessage() for record in taken] == ["message taken"]
+    assert "my secret" not in str([record.__dict__ for record in taken])
+    assert twilio.TOKEN not in caplog.text
+
+
+async def test_strangers_are_in_the_metrics(sms: Texting) -> None:
+    await sms.text("+15005550002", "Hello?")
+    metrics = await sms.home.nobody.get("/metrics")
+    assert 'parley_unknown_senders_total{bridge="twilio"} 1.0' in metrics
