@@ -155,6 +155,7 @@ def _move(connection: Connection, target: Target, to: Seq, job: Job, now: dateti
     _gather(connection, job)
     overcome = outbox.c.state.in_(("failed", "unknown")) & (outbox.c.lane == lane_of(target.webhook_id))
     connection.execute(delete(outbox).where(outbox.c.kind == "webhook", overcome))
+    connection.execute(update(outbox).where(outbox.c.id == job.id).values(last_error=None))
     return True
 
 
