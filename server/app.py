@@ -31,6 +31,7 @@ from server.descriptions import Descriptions
 from server.dispatch import BODY_MAX_BYTES, add_routes
 from server.housekeeping import chores, keep_house
 from server.http_protocol import HttpProtocol
+from server.job_metrics import of_jobs
 from server.jwks import Jwks
 from server.logins import Logins
 from server.measured_commits import MeasuredCommits
@@ -240,6 +241,7 @@ def make_edge(context: Context) -> Edge:
     registry.on_flushed = partial(context.measures.flushed, context.chat.fanout, context.clock)
     add_core(context.metrics, context.measures, registry, context.chat)
     context.metrics.add(context.bridges.measured)
+    context.metrics.add_probe(of_jobs(context.outbox, context.chat.outboxes, context.clock))
     return Edge(context.chat, registry, authenticating(context))
 
 
