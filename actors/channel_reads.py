@@ -67,9 +67,8 @@ class Reads:
         The database may be ahead of memory, past a change of members that is still being written here.
         """
         refusal = may_read(self._pipeline.committed, ask.by)
-        if (refusal is None) != (may_read(self._pipeline.decided, ask.by) is None):
-            return UNREADABLE
-        return refusal
+        later = (may_read(state, ask.by) for state in self._pipeline.to_come())
+        return UNREADABLE if any((other is None) != (refusal is None) for other in later) else refusal
 
     # One look, one message.
 
@@ -134,9 +133,12 @@ class Reads:
         if found is not None:
             self._answer_history(ask, command, [self._known.view(message) for message in found])
             return
+        # What the database has beyond memory may be from after the asker's removal by another owner.
+        end = Seq(self._last_seq + 1)
+        before = end if command.before is None else min(command.before, end)
         self._database.start(
             ask,
-            lambda: self._store.history(self._id, command.before, command.after, wanted),
+            lambda: self._store.history(self._id, before, command.after, wanted),
             lambda found: self._use_history(ask, command, found),
         )
 

@@ -93,6 +93,11 @@ class Pipeline:
         """Whether nothing is left of what was done."""
         return self.is_empty and not (self.depth or self.drafts or self._on_its_way or self._unanswered)
 
+    def to_come(self) -> Iterator[ChannelState]:
+        """Where the channel will stand after each commit that is not known to be made; it may be there."""
+        yield from (batch.after for batch in self._in_flight)
+        yield self.decided
+
     def decide(self, ask: Ask, now: datetime, message: Message | None = None) -> Refusal | None:
         """Decide a command; None when it will be answered by a commit."""
         decision = self._decision(ask, now, message)

@@ -19,11 +19,11 @@ from actors.channel_commands import (
 from actors.channel_reads import fitting
 from protocol.errors import Code
 from protocol.events import ChannelRemoved
-from protocol.facts import MemberJoined, Part
+from protocol.facts import MemberJoined, MemberLeft, Part
 from protocol.ids import ChannelId, MessageId, Seq
 from protocol.resources import PublicProfile
 from tests.actors.making import LATER, message, posted
-from tests.actors.scene import Listener, Scene, scene
+from tests.actors.scene import START, Listener, Scene, scene
 from tests.actors.trouble import Trouble, begin, outcome, post, two
 from tests.simulation.seeds import changed
 
@@ -111,6 +111,33 @@ async def test_who_is_just_being_let_in_waits_until_they_are() -> None:
         assert await asked[2] == Code.UNAVAILABLE
         committed.set()
         assert (await asked[1]).sync.to == 7
+
+
+async def test_who_is_removed_and_let_in_again_reads_when_that_is_certain() -> None:
+    trouble = Trouble()
+    async with scene(trouble) as on:
+        ann, bob, channel_id = await filled(on)
+        committed = trouble.hold("commit")
+        asked = await begin(on, ann, channel_id, RemoveMember(member=bob))
+        asked += await begin(on, bob, channel_id, JoinChannel())
+        for read in (ReadHistory(), ReadMessage(message_id=MessageId(1))):
+            assert await outcome(on, bob, channel_id, read) == Code.UNAVAILABLE
+        committed.set()
+        await asyncio.gather(*asked)
+        assert (await on.ask(bob, channel_id, ReadHistory())).history is not None
+
+
+@pytest.mark.parametrize("before", [None, Seq(9)])
+async def test_whom_another_owner_removed_sees_nothing_that_was_said_since(before: Seq | None) -> None:
+    async with scene() as on:
+        with changed(recent__RECENT_MAX_ROWS=1):
+            ann, bob, channel_id = await filled(on, 2)
+            left = MemberLeft(at=LATER, seq=Seq(4), user=bob, joined_at=START, removed_by=ann.id)
+            secret = posted(5, sender=ann, content="secret")
+            await on.store.commit([Part(channel_id, Seq(3), Seq(5), (left, secret))])
+            page = (await on.ask(bob, channel_id, ReadHistory(before=before))).history
+            assert page is not None
+            assert [found.seq for found in page.messages] == [3, 2]
 
 
 async def test_who_is_not_let_in_after_all_is_refused() -> None:
