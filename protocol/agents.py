@@ -23,7 +23,7 @@ class ToolRequest(Struct, frozen=True):
     arguments: str
 
 
-class Turn(Struct, frozen=True):
+class Completion(Struct, frozen=True):
     """One answer of the model: text, tools to use before it goes on, and what it cost in tokens."""
 
     text: str
@@ -44,7 +44,7 @@ class CallKey(Struct, frozen=True):
 
 
 class Spender(Struct, frozen=True):
-    """Whose budget the tokens of a turn are of."""
+    """Whose budget the tokens of a completion are of."""
 
     user_id: UserId
     agent_id: UserId
@@ -53,7 +53,7 @@ class Spender(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """How far a job got. What its tool calls changed is kept as well, and found by their numbers."""
 
-    turns: tuple[Turn, ...] = ()
+    completions: tuple[Completion, ...] = ()
 
 
 def estimated_tokens(text: str) -> int:

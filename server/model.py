@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from actors.agents.ports import ModelFailed, Said
 from actors.agents.tools import Tool
-from protocol.agents import ToolRequest, Turn, estimated_tokens
+from protocol.agents import Completion, ToolRequest, estimated_tokens
 from server.settings import Settings
 
 LOG: Final = logging.getLogger("orchestrator")
@@ -63,21 +63,21 @@ class LiteLlm:
         self._library: Any = None
         self._importing = asyncio.Lock()
 
-    async def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Turn]:
-        """Text as it is written, and at last the whole turn. Raises ModelFailed."""
+    async def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
+        """Text as it is written, and at last the whole completion. Raises ModelFailed."""
         library = await self._imported()
-        turn = TurnInTheMaking(said)
+        completion = CompletionInTheMaking(said)
         chunks: Any = None
         try:
             chunks = await begin(library, self._request(library, said, tools))
             async for chunk in chunks:
-                if text := turn.add(chunk):
+                if text := completion.add(chunk):
                     yield text
         except Exception as error:
             raise failure_of(error) from error
         finally:
             await _close_stream(chunks)
-        yield turn.finish()
+        yield completion.finish()
 
     async def close(self) -> None:
         """Close its connections, if it ever had any."""
@@ -122,8 +122,8 @@ async def begin(library: Any, request: dict[str, Any]) -> Any:
     return chunks
 
 
-class TurnInTheMaking:
-    """Gathers a turn from the chunks of a stream."""
+class CompletionInTheMaking:
+    """Gathers a completion from the chunks of a stream."""
 
     def __init__(self, said: Sequence[Said]) -> None:
         self._said = said
@@ -142,7 +142,7 @@ class TurnInTheMaking:
         self._text.append(text)
         return text
 
-    def finish(self) -> Turn:
+    def finish(self) -> Completion:
         """Raises ModelFailed when nothing was said: an endpoint that is no model answers so."""
         text = "".join(self._text)
         requests = tuple(ToolRequest(*parts) for _, parts in sorted(self._requests.items()) if parts[1])
@@ -154,7 +154,7 @@ class TurnInTheMaking:
         tokens_out = getattr(self._usage, "completion_tokens", 0) or estimated_tokens(
             text + "".join(request.arguments for request in requests)
         )
-        return Turn(text, requests, tokens_in, tokens_out)
+        return Completion(text, requests, tokens_in, tokens_out)
 
     def _add_request(self, part: Any) -> None:
         index = part.index or 0

@@ -1,4 +1,4 @@
-"""How far the answer to a message got, in the payload of its job: the model's turns, and what tools changed.
+"""How far the answer to a message got, in its job's payload: the model's completions, what tools changed.
 
 Whoever writes here holds the job: an attempt that has lost it to a later one changes nothing any more.
 """
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, select, update
 
-from protocol.agents import CallKey, Progress, Spender, Turn
+from protocol.agents import CallKey, Completion, Progress, Spender
 from protocol.errors import Unavailable
 from protocol.ids import UserId
 from protocol.jobs import Job, JobId
@@ -29,14 +29,14 @@ class AgentJobs:
         """What earlier attempts got done."""
         return await self._database.read(lambda connection: _progress(connection, job.id))
 
-    async def add_turn(self, job: Job, turn: Turn, spender: Spender, now: datetime) -> None:
-        """Write down the model's next turn, before anything is done about it, and what it cost."""
+    async def add_completion(self, job: Job, completion: Completion, spender: Spender, now: datetime) -> None:
+        """Write down the model's next completion, before anything is done about it, and what it cost."""
 
         def transaction(connection: Connection) -> None:
             payload = _hold(connection, job.id, job.attempt)
-            payload["turns"] = [*payload.get("turns", ()), msgspec.to_builtins(turn)]
+            payload["completions"] = [*payload.get("completions", ()), msgspec.to_builtins(completion)]
             _keep(connection, job.id, payload, now)
-            spend_tokens(connection, spender, turn, now)
+            spend_tokens(connection, spender, completion, now)
 
         await self._database.write(transaction)
 
@@ -67,7 +67,8 @@ def once(
 
 def _progress(connection: Connection, job_id: JobId) -> Progress:
     payload = connection.execute(select(outbox.c.payload).where(outbox.c.id == job_id)).scalar()
-    return Progress() if payload is None else msgspec.convert({"turns": payload.get("turns", ())}, Progress)
+    written = () if payload is None else payload.get("completions", ())
+    return msgspec.convert({"completions": written}, Progress)
 
 
 def _hold(connection: Connection, job_id: JobId, attempt: int) -> dict[str, Any]:

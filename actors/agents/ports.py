@@ -13,7 +13,7 @@ from actors.channel_commands import Identity
 from actors.fanout import Fanout
 from actors.ports import Clock
 from actors.system import System
-from protocol.agents import Progress, Spender, ToolRequest, Turn
+from protocol.agents import Completion, Progress, Spender, ToolRequest
 from protocol.ids import UserId
 from protocol.jobs import Job
 from protocol.resources import PublicProfile
@@ -42,8 +42,8 @@ class ModelFailed(Exception):  # noqa: N818 - it is what has happened, and is ex
 
 
 class Model(Protocol):
-    def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Turn]:
-        """Text as it is written, and at last the whole turn. Raises ModelFailed."""
+    def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
+        """Text as it is written, and at last the whole completion. Raises ModelFailed."""
         ...
 
 
@@ -54,8 +54,8 @@ class AgentJobs(Protocol):
         """What earlier attempts got done."""
         ...
 
-    async def add_turn(self, job: Job, turn: Turn, spender: Spender, now: datetime) -> None:
-        """Write down the model's next turn, before anything is done about it, and what it cost."""
+    async def add_completion(self, job: Job, completion: Completion, spender: Spender, now: datetime) -> None:
+        """Write down the model's next completion, before anything is done about it, and what it cost."""
         ...
 
     async def spent(self, user_id: UserId, now: datetime) -> int:

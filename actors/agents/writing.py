@@ -1,7 +1,7 @@
 """Writing one answer: the model is asked, uses tools, and is asked again, until it only says something.
 
-Every turn of the model is written down before anything is done about it. An attempt after a crash takes the
-turns from there, and each tool call finds by its number what it has changed already.
+Every completion of the model's is written down before anything is done about it. An attempt after a crash
+takes them from there, and each tool call finds by its number what it has changed already.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from actors.agents.toolbox import Toolbox
 from actors.agents.tools import Tool
 from actors.channel_commands import Identity
 from actors.streams import Stream
-from protocol.agents import Spender, Turn, estimated_tokens
+from protocol.agents import Completion, Spender, estimated_tokens
 from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Refused
 from protocol.jobs import Job
 
-TURNS_MAX = 8
+COMPLETIONS_MAX = 8
 """How often a model is asked for one answer: each time but the last it wants tools used."""
 REQUESTS_MAX = 16
 """How many tools a model may want used at once."""
@@ -48,21 +48,22 @@ class Writing:
     async def with_model(self, model: Model, past: Sequence[Said], question: str) -> str:
         """The whole answer. Raises `ModelFailed` and `Unavailable`."""
         said = [*past, Said("user", question)]
-        turns = list((await self._around.jobs.progress(self._job)).turns)
-        for number in range(TURNS_MAX):
-            tools = self._tools() if number < TURNS_MAX - 1 else {}
-            turn = turns[number] if number < len(turns) else await self._ask(model, said, tools)
-            if turn is None:
+        written = list((await self._around.jobs.progress(self._job)).completions)
+        for number in range(COMPLETIONS_MAX):
+            tools = self._tools() if number < COMPLETIONS_MAX - 1 else {}
+            is_written = number < len(written)
+            completion = written[number] if is_written else await self._ask(model, said, tools)
+            if completion is None:
                 return self._say(SPENT)
-            if number < len(turns):
-                self._say(turn.text)
-            if not turn.requests:
+            if is_written:
+                self._say(completion.text)
+            if not completion.requests:
                 return self._stream.text.strip() or NOTHING
-            said.append(Said("assistant", turn.text, turn.requests))
-            for request in turn.requests[:REQUESTS_MAX]:
+            said.append(Said("assistant", completion.text, completion.requests))
+            for request in completion.requests[:REQUESTS_MAX]:
                 result = await self._toolbox.answer(self._agent, tools, request)
                 said.append(Said("tool", result, answers=request.id))
-        raise ModelFailed(f"it wanted tools used {TURNS_MAX} times in a row", is_retryable=False)
+        raise ModelFailed(f"it wanted tools used {COMPLETIONS_MAX} times in a row", is_retryable=False)
 
     async def without_model(self, question: str) -> str:
         """What the agent says by itself; a refusal is told in its own words."""
@@ -85,28 +86,28 @@ class Writing:
             self._stream.add(APART + text if self._stream.text else text)
         return self._stream.text
 
-    async def _ask(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Turn | None:
-        """The model's next turn; None when the asker has no tokens left for it."""
+    async def _ask(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Completion | None:
+        """The model's next completion; None when the asker has no tokens left for it."""
         spent = await self._around.jobs.spent(self._asker.user_id, self._around.clock.now())
         if spent >= self._around.limits.tokens_per_user_day:
             return None
-        turn = await self._hear(model, said, tools)
+        completion = await self._hear(model, said, tools)
         spender = Spender(self._asker.user_id, self._speaker.profile.id)
-        await self._around.jobs.add_turn(self._job, turn, spender, self._around.clock.now())
-        return turn
+        await self._around.jobs.add_completion(self._job, completion, spender, self._around.clock.now())
+        return completion
 
-    async def _hear(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Turn:
+    async def _hear(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Completion:
         """Show what the model says while it does. What is longer than a message may be is not waited for."""
         text = ""
         async with aclosing(model.stream([self._prompt(), *said], tuple(tools.values()))) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Turn):
+                if isinstance(piece, Completion):
                     return piece
                 self._stream.add(piece if text or not self._stream.text else APART + piece)
                 text += piece
                 if len(self._stream.text) >= CONTENT_MAX_CHARS:
-                    return Turn(text, tokens_out=estimated_tokens(text))
-        raise ModelFailed("it ended without a turn", is_retryable=True)
+                    return Completion(text, tokens_out=estimated_tokens(text))
+        raise ModelFailed("it ended without a completion", is_retryable=True)
 
     def _prompt(self) -> Said:
         now, name = self._around.clock.now(), self._asker.profile.username

@@ -1,12 +1,11 @@
-"""What agents write down in their jobs: turns once, changes once, and nothing by who has lost the job."""
+"""What agents write down in their jobs: each thing once, and nothing by who has lost the job."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from msgspec import Struct, structs
 
-from protocol.agents import CallKey, Progress, Spender, ToolRequest, Turn
+from protocol.agents import CallKey, Completion, Progress, Spender, ToolRequest
 from protocol.errors import Unavailable
 from protocol.facts import JobQueued
 from protocol.ids import ChannelId, Seq, UserId
@@ -17,7 +16,7 @@ from storage.outbox import Outbox
 from storage.reports import ReportFilter, Reports
 from tests.storage.people import LATER, NOW, add_user
 
-TURN = Turn("Wait.", (ToolRequest("c1", "file_report", '{"title": "x"}'),), 10, 2)
+COMPLETION = Completion("Wait.", (ToolRequest("c1", "file_report", '{"title": "x"}'),), 10, 2)
 LEASED = NOW + timedelta(seconds=30)
 
 
@@ -29,14 +28,14 @@ class Held(Struct):
 
 
 @pytest.fixture
-async def held(database: Database) -> AsyncIterator[Held]:
+async def held(database: Database) -> Held:
     alice = await add_user(database, "alice")
     bot = await add_user(database, "bot", is_bot=True)
     payload = AgentJob(bot.id, ChannelId(1), Seq(2))
     outbox = Outbox(database)
     await outbox.add([JobQueued(at=NOW, kind="agent", key="k", payload=payload)])
     due = await outbox.take("agent", 1, NOW, LEASED)
-    yield Held(due.jobs[0], Spender(alice.id, bot.id))
+    return Held(due.jobs[0], Spender(alice.id, bot.id))
 
 
 async def retaken(database: Database, held: Held) -> Job:
@@ -50,17 +49,17 @@ def key_of(job: Job, number: int = 1) -> CallKey:
     return CallKey(job.id, job.attempt, number)
 
 
-async def test_turns_are_found_again_by_the_next_attempt(database: Database, held: Held) -> None:
+async def test_completions_are_found_again_by_the_next_attempt(database: Database, held: Held) -> None:
     jobs = AgentJobs(database)
     assert await jobs.progress(held.job) == Progress()
-    second = Turn("There.")
-    for turn in (TURN, second):
-        await jobs.add_turn(held.job, turn, held.spender, NOW)
-    assert await jobs.progress(await retaken(database, held)) == Progress((TURN, second))
+    second = Completion("There.")
+    for completion in (COMPLETION, second):
+        await jobs.add_completion(held.job, completion, held.spender, NOW)
+    assert await jobs.progress(await retaken(database, held)) == Progress((COMPLETION, second))
 
 
 async def test_the_job_itself_stays_what_it_was(database: Database, held: Held) -> None:
-    await AgentJobs(database).add_turn(held.job, TURN, held.spender, NOW)
+    await AgentJobs(database).add_completion(held.job, COMPLETION, held.spender, NOW)
     again = await retaken(database, held)
     assert {name: again.payload[name] for name in held.job.payload} == held.job.payload
 
@@ -69,7 +68,7 @@ async def test_who_has_lost_the_job_writes_nothing_any_more(database: Database, 
     jobs, reports = AgentJobs(database), Reports(database)
     await retaken(database, held)
     with pytest.raises(Unavailable):
-        await jobs.add_turn(held.job, TURN, held.spender, NOW)
+        await jobs.add_completion(held.job, COMPLETION, held.spender, NOW)
     with pytest.raises(Unavailable):
         await reports.file(held.spender.user_id, "x", "x", NOW, key_of(held.job))
     assert await jobs.progress(held.job) == Progress()
@@ -122,7 +121,7 @@ async def test_tokens_add_up_by_user_over_agents_and_start_anew_each_day(
     jobs, alice = AgentJobs(database), held.spender.user_id
     other = structs.replace(held.spender, agent_id=alice)
     for spender in (held.spender, held.spender, other):
-        await jobs.add_turn(held.job, TURN, spender, NOW)
+        await jobs.add_completion(held.job, COMPLETION, spender, NOW)
     assert await jobs.spent(alice, NOW) == 36
     assert await jobs.spent(held.spender.agent_id, NOW) == 0
     assert await jobs.spent(UserId(alice), NOW + timedelta(hours=11, minutes=59)) == 36

@@ -12,7 +12,7 @@ from actors.agents.ports import AgentLimits, AgentSurroundings, Said, Speaker
 from actors.agents.tools import Tool
 from actors.agents.worker import AgentWorker
 from actors.channel_commands import Identity, PostMessage
-from protocol.agents import Progress, Spender, Turn
+from protocol.agents import Completion, Progress, Spender
 from protocol.ids import ChannelId, UserId
 from protocol.jobs import Job, JobId
 from protocol.resources import Message, PublicProfile
@@ -35,7 +35,7 @@ class HeldModel:
         self.running = 0
         self.most_at_once = 0
 
-    async def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Turn]:
+    async def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
         self.asked.append(said[-1].text)
@@ -45,7 +45,7 @@ class HeldModel:
             for start in range(0, len(text), size):
                 await self._held()
                 yield text[start : start + size]
-            yield Turn(text)
+            yield Completion(text)
         finally:
             self.running -= 1
 
@@ -67,10 +67,10 @@ class HeldModel:
 
 
 class MemoryJobs:
-    """Where turns are written down. The next to be read or written raises `trouble`."""
+    """Where completions are written down. The next to be read or written raises `trouble`."""
 
     def __init__(self) -> None:
-        self.turns: dict[JobId, tuple[Turn, ...]] = {}
+        self.completions: dict[JobId, tuple[Completion, ...]] = {}
         self.reads: Counter[JobId] = Counter()
         self.trouble: list[Exception] = []
 
@@ -78,10 +78,10 @@ class MemoryJobs:
         self.reads[job.id] += 1
         if self.trouble:
             raise self.trouble.pop()
-        return Progress(self.turns.get(job.id, ()))
+        return Progress(self.completions.get(job.id, ()))
 
-    async def add_turn(self, job: Job, turn: Turn, spender: Spender, now: datetime) -> None:
-        self.turns[job.id] = (*self.turns.get(job.id, ()), turn)
+    async def add_completion(self, job: Job, completion: Completion, spender: Spender, now: datetime) -> None:
+        self.completions[job.id] = (*self.completions.get(job.id, ()), completion)
 
     async def spent(self, user_id: UserId, now: datetime) -> int:
         return 0
