@@ -37,6 +37,7 @@ class Delivery(Struct, frozen=True):
     id: str
     body: Json
     headers: dict[str, str]
+    raw: bytes
 
     @property
     def text(self) -> str | None:
@@ -101,7 +102,7 @@ class Receiver:
         if 200 <= reply.status < 300:
             headers = {name.lower(): value for name, value in request.headers.items()}
             verified = Webhook(self.secret).verify(body, headers) if self.secret else None
-            self.deliveries.append(Delivery(headers["webhook-id"], verified, headers))
+            self.deliveries.append(Delivery(headers["webhook-id"], verified, headers, body))
         return web.Response(status=reply.status, headers=reply.headers, body=b"x" * reply.body_bytes)
 
     async def serve_elsewhere(self, request: web.Request) -> web.Response:
