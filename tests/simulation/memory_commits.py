@@ -31,6 +31,7 @@ from protocol.facts import (
     RoleChanged,
     Spent,
     Taken,
+    WebhooksKnown,
     Written,
 )
 from protocol.ids import MessageId, Seq, UserId
@@ -157,7 +158,7 @@ def _apply(tables: Tables, channel: ChannelRow, fact: AnyFact) -> None:
             _change_member(channel, fact)
         case MarkerMoved():
             _mark(channel, fact.user_id, fact.read_seq)
-        case MemberRenamed():
+        case MemberRenamed() | WebhooksKnown():
             pass
         case MessagePosted():
             raise ValueError("posts are given ids elsewhere")

@@ -163,6 +163,9 @@ class Oracle:
                 now = self.versions[fact.message.id][-1].message
                 wrong = fact.previous != now.content or fact.message.reactions != now.reactions
                 wrong = wrong or now.deleted_at is not None
+            case DeliveryChanged():
+                now = self.versions[fact.message.id][-1].message
+                wrong = fact.message.content != now.content or fact.message.reactions != now.reactions
             case MessageDeleted():
                 wrong = self.versions[fact.message.id][-1].message.deleted_at is not None
             case ReactionChanged():

@@ -32,10 +32,21 @@ ACTIONS = (
     "revoke",
     "create",
     "close",
+    "withdraw",
+    "deliver",
     "look",
     "wait",
 )
-COMMON = {"send": 14.0, "edit": 3.0, "delete": 1.5, "react": 3.0, "wait": 2.0, "join": 4.0, "close": 0.15}
+COMMON = {
+    "send": 14.0,
+    "edit": 3.0,
+    "delete": 1.5,
+    "react": 3.0,
+    "wait": 2.0,
+    "join": 4.0,
+    "close": 0.15,
+    "withdraw": 0.3,
+}
 
 
 class Odds(Struct, frozen=True):

@@ -6,16 +6,19 @@ from random import Random
 from typing import Any
 
 from actors.channel_commands import (
+    BeginDelivery,
     ChangeChannel,
     ChannelCommand,
     CloseChannel,
     CreateInvite,
     Identity,
     LookAt,
+    MoveDelivery,
     RemoveMember,
     RevokeInvite,
     SetPrivacy,
     SetRole,
+    Withdraw,
 )
 from actors.chat import Chat
 from protocol import commands
@@ -203,6 +206,30 @@ class Workload:
 
     def _close(self, device: Device) -> None:
         self._order(device, CloseChannel())
+
+    def _withdraw(self, device: Device) -> None:
+        """As those leave whose account is deleted, but for coming back later."""
+        self._order(device, Withdraw(heir=self._random.choice((None, self._person()))))
+
+    def _deliver(self, device: Device) -> None:
+        """What a bridge says of a message's way, in any order and about parts that there may not be."""
+        chat, message = self._chat(), self._message(device)
+        if chat is None or message is None:
+            return
+        number = self._random.randint(0, 2)
+        state = self._random.choice(("sending", "sent", "delivered", "failed"))
+        change = self._random.choice(
+            (
+                BeginDelivery(
+                    message_id=message.id,
+                    transport="sms",
+                    parts=self._random.randint(1, 2),
+                    sending=frozenset({0}),
+                ),
+                MoveDelivery(message_id=message.id, part=number, state=state),  # type: ignore[arg-type]  # is one
+            )
+        )
+        self._run(self._ask(chat, device, message.channel_id, change))
 
     def _look(self, device: Device) -> None:
         self._order(device, LookAt())
