@@ -1,5 +1,7 @@
 """Where webhooks are made, removed and told again, and where what programs post comes in."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -52,6 +54,7 @@ class WebhookDesk:
         self._sealer = Sealer(secret_key)
         self._is_private_allowed = is_private_allowed
         self._outbound: Outbound | None = None
+        self._telling = asyncio.Lock()
 
     def open(self) -> None:
         """Begin to tell what is due. To be called inside the running loop."""
@@ -113,7 +116,9 @@ class WebhookDesk:
         await self._require_admin(by, channel_id)
         if not await self._webhooks.remove(channel_id, webhook_id, _doer(by), self._clock.now()):
             raise Refused(NO_WEBHOOK)
-        await self._let_know(by, channel_id)
+        # A channel that does not hear of it makes jobs that find nobody to tell.
+        with contextlib.suppress(Refused):
+            await self._let_know(by, channel_id)
 
     async def replay(self, by: Identity, channel_id: ChannelId, webhook_id: WebhookId, after: Seq) -> Webhook:
         """Raises Refused."""
@@ -155,8 +160,10 @@ class WebhookDesk:
 
     async def _let_know(self, by: Identity, channel_id: ChannelId) -> Done:
         """Tell the channel which webhooks it has: from its next message on it makes jobs for these."""
-        outgoing = await self._webhooks.outgoing(channel_id)
-        return await self._chat.ask(by, channel_id, KnowWebhooks(outgoing=outgoing))
+        # One at a time, so that what was read first never comes last.
+        async with self._telling:
+            outgoing = await self._webhooks.outgoing(channel_id)
+            return await self._chat.ask(by, channel_id, KnowWebhooks(outgoing=outgoing))
 
     async def _require_admin(self, by: Identity, channel_id: ChannelId, *, to_write: bool = False) -> None:
         """Raises Refused. A direct channel has no webhooks, and an archived one gets no new ones."""

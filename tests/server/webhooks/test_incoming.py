@@ -19,7 +19,7 @@ async def hook_of(owner: Api, channel_id: int, **more: str) -> Json:
 
 
 def path_of(hook: Json) -> str:
-    return "/hooks/" + hook["secret"]
+    return f"/hooks/{hook['secret']}"
 
 
 async def said(owner: Api, channel_id: int) -> list[Json]:

@@ -1,5 +1,13 @@
 """Receivers are told everything, signed and in order, whatever they answer meanwhile."""
 
+import asyncio
+
+import pytest
+
+from actors.channel_commands import ChannelCommand, Done, Identity, KnowWebhooks
+from actors.system import OVERLOADED
+from protocol.errors import Refused
+from protocol.ids import ChannelId
 from storage.audit import AuditFilter
 from storage.webhooks import CHANNEL_MAX
 from tests.server.talking import Place
@@ -201,3 +209,33 @@ async def test_a_conversation_has_no_webhooks(home: Place) -> None:
     path = f"/channels/{message['channel_id']}/webhooks"
     assert await ann.refused("GET", path, expect=404) == ("not_found",)
     assert await ann.refused("POST", path, {}, expect=404) == ("not_found",)
+
+
+async def test_a_webhook_that_its_channel_cannot_hear_of_is_not_made(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = story.home.context.chat
+    ask = chat.ask
+
+    async def overloaded(by: Identity, channel_id: ChannelId, command: ChannelCommand) -> Done:
+        if isinstance(command, KnowWebhooks):
+            raise Refused(OVERLOADED)
+        return await ask(by, channel_id, command)
+
+    monkeypatch.setattr(chat, "ask", overloaded)
+    body = {"url": story.told.url}
+    refused = await story.owner.refused("POST", f"{story.path}/webhooks", body, expect=503)
+    assert refused == ("overloaded",)
+    assert [each["id"] for each in await story.listed()] == [story.webhook["id"]]
+    await story.owner.delete(f"{story.path}/webhooks/{story.webhook['id']}")
+    await story.say("one")
+    await story.settled()
+    assert story.told.attempts == 0
+
+
+async def test_webhooks_that_are_made_at_once_are_all_told(story: Story) -> None:
+    story.told.secret = None
+    made = await asyncio.gather(*[story.listen() for _ in range(8)])
+    await story.say("one")
+    told = await story.told.accepted(9)
+    assert {each.id for each in told} == {f"msg_{each['id']}_2" for each in [*made, story.webhook]}
