@@ -18,6 +18,7 @@ from actors.channel_commands import (
     RemoveMember,
     SetPrivacy,
     SetRole,
+    Withdraw,
 )
 from protocol import commands
 from protocol.events import Sequenced, SequencedEvent, SyncPage
@@ -32,11 +33,12 @@ PLUS, MINUS = (
 )
 BEGIN = BeginDelivery(message_id=ONE, transport="twilio", parts=2, sending=frozenset({0, 1}))
 DELIVERY = "MessageUpdate of a delivery"
+WITHDRAWAL = "RoleUpdated by the owner's withdrawal"
 
 
 def changes(people: list[PublicProfile]) -> dict[str, list[tuple[int, Any]]]:
     """By event: who does what, after a message of Ann's in a channel of Ann, Bob and Cid."""
-    _, bob, cid, _ = people
+    ann, bob, cid, _ = people
     return {
         "NewMessage": [(0, PostMessage(content="new @bob", nonce="n", parent_id=ONE))],
         "MessageUpdate": [(0, EditMessage(message_id=ONE, content="edited @ann"))],
@@ -52,6 +54,11 @@ def changes(people: list[PublicProfile]) -> dict[str, list[tuple[int, Any]]]:
         "MemberJoined": [(3, JoinChannel())],
         "MemberLeft": [(0, RemoveMember(member=cid)), (1, LeaveChannel())],
         "RoleUpdated": [(0, SetRole(member=cid, role="admin")), (0, SetRole(member=bob, role="owner"))],
+        WITHDRAWAL: [
+            (0, SetRole(member=cid, role="owner")),
+            (2, Withdraw(heir=ann)),
+            (1, Withdraw(heir=None)),
+        ],
         "ChannelUpdate": [
             (0, ChangeChannel(name="two", description="about")),
             (0, ChangeChannel(is_archived=True)),
@@ -74,7 +81,7 @@ def kinds() -> list[str]:
     return [kind.__name__ for kind in get_args(SequencedEvent)]
 
 
-@pytest.mark.parametrize("kind", [*kinds(), DELIVERY])
+@pytest.mark.parametrize("kind", [*kinds(), DELIVERY, WITHDRAWAL])
 async def test_snapshot_and_events_are_a_fresh_snapshot(kind: str) -> None:
     async with scene() as on:
         people = [on.user(name) for name in ("ann", "bob", "cid", "dot")]
@@ -101,3 +108,23 @@ async def test_snapshot_and_events_are_a_fresh_snapshot(kind: str) -> None:
         away = await on.attach(ann, 3, cursors={channel_id: cursor})
         (page,) = away.only(SyncPage)
         assert (page.from_, page.to) == (cursor, fresh.applied)
+
+
+async def test_the_direct_channel_of_a_deleted_user_is_as_a_fresh_snapshot_has_it() -> None:
+    async with scene() as on:
+        ann, bob = on.user("ann"), on.user("bob")
+        listener = await on.attach(ann)
+        direct = await on.chat.direct(listener.by, bob.id)
+        await on.ask(ann, direct, PostMessage(content="hello", nonce="1"))
+        stayed = await snapshot(on, listener, direct)
+        stayed.resume_at(stayed.applied)
+        listener.take()
+        await on.ask(bob, direct, Withdraw(heir=None))
+        await on.settle()
+        for event in listener.take():
+            if isinstance(event, Sequenced):
+                stayed.take_event(event)
+        fresh = await snapshot(on, await on.attach(ann, 2), direct)
+        assert stayed.info is not None
+        assert stayed.info.is_archived
+        assert (stayed.picture(), stayed.applied) == (fresh.picture(), fresh.applied)
