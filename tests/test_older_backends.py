@@ -33,7 +33,7 @@ NEW = (
     "/hooks",
     "/reactions/images",
 )
-NEW_ENDS = ("/agents/{name}", "/replies", "/history", "/changes", "/webhooks", "/replay")
+NEW_ENDS = ("/agents/{name}", "/replies", "/history", "/changes", "/webhooks", "/{webhook_id}", "/replay")
 
 
 def here(section: str) -> list[str]:
