@@ -15,7 +15,7 @@ import pytest
 import uvloop
 
 from server.commands.environment import bring_up_to_date
-from server.model import import_litellm
+from server.model_library import import_litellm
 from tests.server.agents.asking import Agents, agents_at
 from tests.server.rest.client import Api, settings_for
 from tests.stand_ins.openai import Says, openai

@@ -11,7 +11,7 @@ import pytest
 
 from actors.agents.ports import ModelFailed, Said
 from protocol.agents import ToolRequest
-from server.model import asked_pause_s, clean, failure_of, in_openai, provider_of
+from server.model_wire import asked_pause_s, clean, failure_of, in_openai, provider_of
 
 PROVIDERS = [SimpleNamespace(value="openai"), "anthropic"]
 

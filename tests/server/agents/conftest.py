@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.model import import_litellm
+from server.model_library import import_litellm
 from server.settings import Settings
 from tests.server.agents.asking import Agents, agents_at
 from tests.stand_ins.openai import OpenAI, openai
