@@ -12,6 +12,8 @@ from actors.channel_commands import (
     CloseChannel,
     CreateInvite,
     Identity,
+    JoinChannel,
+    LeaveChannel,
     LookAt,
     MoveDelivery,
     RemoveMember,
@@ -58,6 +60,15 @@ class Workload:
         """Do something; a device that is not connected writes down its messages for later."""
         action = self._random.choices(self._actions, self._weights)[0]
         getattr(self, f"_{action}")(device)
+
+    def come_back(self, device: Device) -> None:
+        """Connect again just while one is let in somewhere, or leaves."""
+        device.disconnect(0.0)
+        device.connect()
+        row = self._random.choice([*self._store.tables.channels.values()])
+        join_code = next(iter(row.invites), None)
+        is_in = row.current(device.user_id) is not None
+        self._order(device, LeaveChannel() if is_in else JoinChannel(join_code=join_code), row.id)
 
     async def finish(self) -> None:
         """Wait until every request over REST is answered."""
@@ -213,8 +224,8 @@ class Workload:
 
     def _deliver(self, device: Device) -> None:
         """What a bridge says of a message's way, in any order and about parts that there may not be."""
-        chat, message = self._chat(), self._message(device)
-        if chat is None or message is None:
+        message = self._message(device)
+        if message is None:
             return
         number = self._random.randint(0, 2)
         state = self._random.choice(("sending", "sent", "delivered", "failed"))
@@ -229,7 +240,7 @@ class Workload:
                 MoveDelivery(message_id=message.id, part=number, state=state),  # type: ignore[arg-type]  # is one
             )
         )
-        self._run(self._ask(chat, device, message.channel_id, change))
+        self._order(device, change, message.channel_id)
 
     def _look(self, device: Device) -> None:
         self._order(device, LookAt())
@@ -247,10 +258,10 @@ class Workload:
         if view is not None:
             chat.channel_opened(Identity(device.profile), view)
 
-    def _order(self, device: Device, command: ChannelCommand) -> None:
+    def _order(self, device: Device, command: ChannelCommand, channel_id: ChannelId | None = None) -> None:
         chat = self._chat()
         if chat is not None:
-            self._run(self._ask(chat, device, self._channel(device), command))
+            self._run(self._ask(chat, device, channel_id or self._channel(device), command))
 
     async def _ask(self, chat: Chat, device: Device, channel_id: ChannelId, command: ChannelCommand) -> None:
         try:

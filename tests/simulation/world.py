@@ -105,6 +105,7 @@ class World:
                 self.workload.act(self.random.choice(self.devices))
         await self._clear_up()
         await self._come_to_rest(self.devices)
+        await self._come_back()
         await self.workload.finish()
         self._check_unasked()
         await self._agree_on_markers()
@@ -155,6 +156,12 @@ class World:
             if clock.monotonic() > deadline_s:
                 restless = [d.state for d in devices if not d.is_at_rest] + self._ledger.left
                 raise BrokenPromiseError("no rest: " + "; ".join(restless))
+
+    async def _come_back(self) -> None:
+        """Channels change while everybody hears `ready` for the last time: nothing later sets that right."""
+        for device in self.devices:
+            self.workload.come_back(device)
+        await self._come_to_rest(self.devices)
 
     async def _agree_on_markers(self) -> None:
         """A marker whose commit's outcome was unclear is moved again by its reader.
