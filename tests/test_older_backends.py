@@ -11,7 +11,7 @@ from storage.tables import metadata
 
 TEXT = (Path(__file__).parents[1] / "docs" / "older-backends.md").read_text()
 ROUTE_NAMES = {f"{route.method} {route.path}" for route in ROUTES}
-OTHER_ROUTES = {"GET /ws", "POST /twilio_webhook"}
+OTHER_ROUTES = {"GET /ws"}
 """Those that are not of the REST API's table."""
 TABLES = {
     *metadata.tables,
@@ -32,6 +32,8 @@ NEW = (
     "/channels/me",
     "/hooks",
     "/reactions/images",
+    "/twilio_status",
+    "/telegram_webhook",
 )
 NEW_ENDS = ("/agents/{name}", "/replies", "/history", "/changes", "/webhooks", "/{webhook_id}", "/replay")
 

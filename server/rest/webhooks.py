@@ -30,7 +30,7 @@ class WebhookCreate(In, frozen=True, kw_only=True):
     `name` is what an incoming one's bot is called.
     """
 
-    url: Annotated[str, Meta(min_length=1, max_length=URL_MAX_CHARS)] | None = None
+    url: Annotated[str, Meta(pattern="^https?://.", max_length=URL_MAX_CHARS)] | None = None
     events: Annotated[tuple[EventName, ...], Meta(min_length=1, max_length=10)] = EVENT_NAMES
     name: BotName = "Webhook"
 

@@ -31,8 +31,9 @@ LISTS: Final = {
 }
 
 
-# There are as many agents as are built in.
-UNGROWING: Final = {"GET /agents"}
+WEBHOOKS: Final = 18
+# There are as many agents as are built in, and only so many webhooks in a channel.
+UNGROWING: Final = {"GET /agents", "GET /channels/{channel_id}/webhooks"}
 
 
 @contextmanager
@@ -59,6 +60,8 @@ async def crowd(world: World, size: int) -> None:
         await talk(world, guest)
         await administer(world, number)
     things, superuser = await world.things(), world.people["superuser"]
+    for _ in range(min(size, WEBHOOKS)):
+        await world.people["owner"].post(f"/channels/{things['channel_id']}/webhooks", {})
     names = [role["name"] for role in (await superuser.get("/auth/roles?limit=200"))["items"]]
     await superuser.put(f"/auth/users/{things['user_id']}/roles", {"roles": names})
 
