@@ -20,6 +20,7 @@ from actors.user_mail import UserLimits
 from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Code, Refusal, Unavailable
 from protocol.events import GoingAway, Limits
+from server.agent_metrics import of_agents
 from server.agents.team import Team, agents_of
 from server.auth import Authenticator, Caller
 from server.auth0 import Tenant, TenantAccess, keys_url
@@ -240,6 +241,7 @@ def make_edge(context: Context) -> Edge:
     )
     registry.on_flushed = partial(context.measures.flushed, context.chat.fanout, context.clock)
     add_core(context.metrics, context.measures, registry, context.chat)
+    context.metrics.add(partial(of_agents, context.agents.tally))
     context.metrics.add(context.bridges.measured)
     context.metrics.add_probe(of_jobs(context.outbox, context.chat.outboxes, context.clock))
     return Edge(context.chat, registry, authenticating(context))

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from actors.agents.agent import Agent
+from actors.agents.tally import Tally
 from actors.agents.tools import Tool
 from actors.channel_commands import Identity
 from actors.fanout import Fanout
@@ -97,3 +98,4 @@ class AgentSurroundings(Struct, frozen=True, kw_only=True):
     limits: AgentLimits
     model: Model | None
     speakers: Mapping[UserId, Speaker]
+    tally: Tally = field(default_factory=Tally)

@@ -30,11 +30,18 @@ class AgentWorker:
     async def work(self, job: Job) -> Outcome:
         """An agent that is no more leaves its messages unanswered."""
         task = msgspec.convert(job.payload, AgentJob)
-        if task.agent_id not in self._around.speakers:
+        speaker = self._around.speakers.get(task.agent_id)
+        if speaker is None:
             return Finished()
         address = (orchestrator_kind(task.agent_id), task.channel_id)
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._around.system.offer(address, AnswerMessage(job, task, lambda outcome: _settle(done, outcome)))
+
+        def settle(outcome: Outcome | Exception) -> None:
+            if not done.done():
+                self._around.tally.ran(speaker.agent.name, outcome)
+                _settle(done, outcome)
+
+        self._around.system.offer(address, AnswerMessage(job, task, settle))
         try:
             return await done
         except asyncio.CancelledError:
@@ -47,8 +54,6 @@ def _maker(speaker: Speaker, around: AgentSurroundings) -> Callable[[int], Orche
 
 
 def _settle(done: "asyncio.Future[Outcome]", outcome: Outcome | Exception) -> None:
-    if done.done():
-        return
     if isinstance(outcome, Exception):
         done.set_exception(outcome)
     else:

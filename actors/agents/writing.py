@@ -94,6 +94,7 @@ class Writing:
         completion = await self._hear(model, said, tools)
         spender = Spender(self._asker.user_id, self._speaker.profile.id)
         await self._around.jobs.add_completion(self._job, completion, spender, self._around.clock.now())
+        self._around.tally.spent(self._speaker.agent.name, completion)
         return completion
 
     async def _hear(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Completion:

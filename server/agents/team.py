@@ -11,6 +11,7 @@ from actors.agents.agent import Agent
 from actors.agents.assistant import Assistant
 from actors.agents.ports import AgentLimits, AgentSurroundings, Speaker
 from actors.agents.report_agent import ReportAgent
+from actors.agents.tally import Tally
 from actors.agents.worker import AgentWorker
 from actors.channel_commands import Identity
 from actors.chat import Chat
@@ -64,6 +65,7 @@ class Team:
         self._people = AccountsOfPeople(accounts)
         self._speakers: dict[UserId, Speaker] = {}
         self._model: LiteLlm | None = None
+        self.tally = Tally()
 
     async def start(self, settings: Settings, chat: Chat, clock: Clock) -> None:
         """Make the users that are missing, and take on the answers that are due. Raises Unavailable."""
@@ -80,6 +82,7 @@ class Team:
             limits=limits_of(settings),
             model=self._model,
             speakers=self._speakers,
+            tally=self.tally,
         )
         chat.outboxes.employ(AgentWorker(around))
 

@@ -134,6 +134,8 @@ async def test_tokens_are_counted_by_user_and_agent_and_day(agents: Agents) -> N
     (row,) = await agents.home.context.database.read(lambda connection: connection.execute(query).all())
     assert (row.user_id, row.agent_id) == (alice.id, agents.ids["assistant"])
     assert (row.tokens_in, row.tokens_out) == (1100, 220)
+    tally = agents.home.context.agents.tally
+    assert (tally.tokens_in["assistant"], tally.tokens_out["assistant"]) == (1100, 220)
 
 
 async def test_tokens_that_a_model_does_not_count_are_estimated(agents: Agents) -> None:
