@@ -13,8 +13,8 @@ LOG: Final = logging.getLogger("server")
 LOOK_EVERY_S: Final = 0.5
 PAGE_CHANGES: Final = 64
 """How much one transaction indexes: it keeps SQLite's one writer for about two milliseconds."""
-REST_RATIO: Final = 4.0
-"""How many times as long as it worked the indexer rests: it takes a fifth of the writer's time at most."""
+REST_RATIO: Final = 9.0
+"""How many times as long as it worked the indexer rests: it takes a tenth of the writer's time at most."""
 AFTER_BUG_S: Final = 60.0
 
 
