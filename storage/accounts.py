@@ -11,7 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from protocol.audit import COMMAND_LINE, Doer
 from protocol.ids import SessionId, UserId
 from protocol.resources import PublicProfile, User
-from storage.administration import LastSuperuser, delete_user, disable_user, enable_user, set_superuser
+from storage.administration import (
+    BotSuperuser,
+    LastSuperuser,
+    delete_user,
+    disable_user,
+    enable_user,
+    set_superuser,
+)
 from storage.audit import record_act
 from storage.engine import Database
 from storage.server_state import count_revocation
@@ -149,7 +156,7 @@ class Accounts:
 
     async def set_superuser(
         self, user_id: UserId, now: datetime, by: Doer = COMMAND_LINE, *, is_superuser: bool | None
-    ) -> User | LastSuperuser | None:
+    ) -> User | LastSuperuser | BotSuperuser | None:
         """Promote or demote; with None, whichever of them changes something. None: no such user."""
         return await self._database.write(
             lambda c: set_superuser(c, user_id, by, now, is_superuser=is_superuser)

@@ -27,6 +27,10 @@ class LastSuperuser(Struct, frozen=True):
     """Refused: nobody would be left who may manage users."""
 
 
+class BotSuperuser(Struct, frozen=True):
+    """Refused: a bot cannot log in, so it would be a superuser in name only."""
+
+
 def disable_user(
     connection: Connection, user_id: UserId, by: Doer, now: datetime
 ) -> User | LastSuperuser | None:
@@ -49,16 +53,19 @@ def enable_user(connection: Connection, user_id: UserId, by: Doer, now: datetime
 
 def set_superuser(
     connection: Connection, user_id: UserId, by: Doer, now: datetime, *, is_superuser: bool | None
-) -> User | LastSuperuser | None:
+) -> User | LastSuperuser | BotSuperuser | None:
     """Promote or demote; with None, whichever of them changes something. None: no such user."""
     is_last = is_last_superuser(connection, user_id)
-    query = select(users.c.is_superuser).where(users.c.id == user_id, EXISTS).with_for_update()
-    was = connection.execute(query).scalar()
-    if was is None:
+    is_it = (users.c.id == user_id) & EXISTS
+    query = select(users.c.is_superuser, users.c.is_bot).where(is_it).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
         return None
-    becomes = not was if is_superuser is None else is_superuser
+    becomes = not row.is_superuser if is_superuser is None else is_superuser
     if is_last and not becomes:
         return LastSuperuser()
+    if row.is_bot and becomes:
+        return BotSuperuser()
     if _change(connection, user_id, now, is_superuser=becomes):
         action: Action = "user.promoted" if becomes else "user.demoted"
         record_act(connection, by.did(action, "user", user_id), now)
@@ -108,7 +115,7 @@ def nobody(user_id: UserId) -> PublicProfile:
 def is_last_superuser(connection: Connection, user_id: UserId) -> bool:
     """Whether this one is the only superuser who can log in; it stays so until the transaction ends."""
     # Locked in order, so that two who demote each other do not both find the other still there.
-    able = users.c.is_superuser & users.c.is_active & EXISTS
+    able = users.c.is_superuser & users.c.is_active & ~users.c.is_bot & EXISTS
     query = select(users.c.id).where(able).order_by(users.c.id).with_for_update()
     return list(connection.execute(query).scalars()) == [user_id]
 

@@ -17,7 +17,7 @@ from server.decoding import in_words
 from server.fields import Email, Username
 from server.passwords import password_refusal
 from storage.accounts import Accounts, NewUser, TakenField
-from storage.administration import LastSuperuser
+from storage.administration import BotSuperuser, LastSuperuser
 from storage.engine import Database
 
 EPILOG: Final = """\
@@ -146,7 +146,7 @@ async def _list(arguments: argparse.Namespace) -> None:
 async def _disable(arguments: argparse.Namespace) -> None:
     async with open_database(settings_of_environment()) as database:
         user = await _find(database, arguments.name)
-        _spare_last(await Accounts(database).disable(user.id, datetime.now(UTC)), user)
+        _refuse(await Accounts(database).disable(user.id, datetime.now(UTC)), user)
     print(f"User {user.username} is disabled, and every session ended.")
 
 
@@ -169,14 +169,15 @@ async def _set_superuser(name: str, *, is_superuser: bool) -> None:
     async with open_database(settings_of_environment()) as database:
         user = await _find(database, name)
         now = datetime.now(UTC)
-        _spare_last(await Accounts(database).set_superuser(user.id, now, is_superuser=is_superuser), user)
+        changed = await Accounts(database).set_superuser(user.id, now, is_superuser=is_superuser)
+        _refuse(changed, user)
     print(f"User {user.username} is {'a' if is_superuser else 'no'} superuser.")
 
 
 async def _delete(arguments: argparse.Namespace) -> None:
     async with open_database(settings_of_environment()) as database:
         user = await _find(database, arguments.name)
-        _spare_last(await Accounts(database).delete(user.id, datetime.now(UTC)), user)
+        _refuse(await Accounts(database).delete(user.id, datetime.now(UTC)), user)
     print(
         f"User {user.username} is deleted, and every session ended. "
         "The server takes them out of their channels within a minute, or when it starts."
@@ -200,9 +201,11 @@ async def _find(database: Database, name: str) -> User:
     return user
 
 
-def _spare_last(changed: object, user: User) -> None:
+def _refuse(changed: object, user: User) -> None:
     if isinstance(changed, LastSuperuser):
         raise Failure(f"{user.username} is the last superuser: make another first")
+    if isinstance(changed, BotSuperuser):
+        raise Failure(f"{user.username} is a bot, which cannot log in: promote a person")
 
 
 def _valid(text: str, kind: object, option: str) -> None:

@@ -17,13 +17,14 @@ from server.rest.accounts import untaken
 from server.rest.users import NO_SUCH_USER
 from server.routing import Routes
 from storage.accounts import NewUser
-from storage.administration import LastSuperuser
+from storage.administration import BotSuperuser, LastSuperuser
 
 admin_users = Routes("Administration")
 
 LAST_SUPERUSER: Final = Refusal(
     Code.LAST_SUPERUSER, "This is the last superuser who can log in. Make somebody else one first."
 )
+BOT_SUPERUSER: Final = Refusal(Code.CONFLICT, "A bot cannot log in: make a person superuser instead.")
 
 
 class UserQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -126,7 +127,9 @@ async def enable_account(call: Call, user_id: AUserId) -> User:
 
 
 @admin_users.put(
-    "/auth/users/{user_id}/superuser", access="superuser", refuses=(Code.NOT_FOUND, Code.LAST_SUPERUSER)
+    "/auth/users/{user_id}/superuser",
+    access="superuser",
+    refuses=(Code.NOT_FOUND, Code.LAST_SUPERUSER, Code.CONFLICT),
 )
 async def set_superuser(call: Call, user_id: AUserId, body: SuperuserChange | None) -> User:
     """Make a user superuser, or no longer one; without a body, whichever they are not."""
@@ -135,6 +138,8 @@ async def set_superuser(call: Call, user_id: AUserId, body: SuperuserChange | No
     changed = await context.accounts.set_superuser(
         user_id, context.clock.now(), call.doer, is_superuser=wanted
     )
+    if isinstance(changed, BotSuperuser):
+        raise Refused(BOT_SUPERUSER)
     user = spared(changed)
     LOG.info("set superuser", extra={"user_id": user_id, "to": user.is_superuser, "by": call.user_id})
     return user

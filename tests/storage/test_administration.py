@@ -10,7 +10,7 @@ from protocol.audit import AuditRecord, Doer
 from protocol.ids import UserId
 from protocol.resources import PublicProfile, User
 from storage.accounts import Accounts, NewUser
-from storage.administration import LastSuperuser
+from storage.administration import BotSuperuser, LastSuperuser
 from storage.audit import AuditFilter, AuditLog
 from storage.engine import Database
 from storage.server_state import ServerState
@@ -115,6 +115,20 @@ async def test_a_superuser_who_cannot_log_in_does_not_count(database: Database, 
     assert await accounts.delete(one.id, NOW) == LastSuperuser()
     assert isinstance(await accounts.delete(other.id, NOW), PublicProfile)
     assert await accounts.disable(one.id, NOW) == LastSuperuser()
+
+
+async def test_a_bot_is_no_superuser_and_does_not_count_as_one(
+    database: Database, accounts: Accounts
+) -> None:
+    root = await add_user(database, "root", is_superuser=True)
+    await add_user(database, "old", is_superuser=True, is_bot=True)
+    bot = await add_user(database, "bot", is_bot=True)
+    assert await accounts.delete(root.id, NOW) == LastSuperuser()
+    for wanted in (True, None):
+        assert await accounts.set_superuser(bot.id, NOW, is_superuser=wanted) == BotSuperuser()
+    demoted = await accounts.set_superuser(bot.id, NOW, is_superuser=False)
+    assert isinstance(demoted, User)
+    assert await acts(database) == []
 
 
 async def belongings(database: Database, user_id: UserId) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from protocol.ids import UserId
+from protocol.resources import User
+from storage.accounts import NewUser
 from tests.server.rest.client import AGENTS, PASSWORD, Api, Json, Running
 from tests.server.rest.test_live_effects import ended, heard, live
 
@@ -138,6 +140,15 @@ async def test_the_last_superuser_stays(
     assert await superuser.refused(method, where, body, expect=409) == LAST
     await superuser.put(f"/auth/users/{alice.id}/enable")
     await superuser.ask(method, where, body, expect=204 if method == "DELETE" else 200)
+
+
+async def test_a_bot_cannot_become_superuser(running: Running, superuser: Api) -> None:
+    now = running.context.clock.now()
+    new = NewUser(username="robot", email="robot@example.org", hashed_password=None, is_bot=True)
+    bot = await running.context.accounts.create(new, now)
+    assert isinstance(bot, User)
+    path = f"/auth/users/{bot.id}/superuser"
+    assert await superuser.refused("PUT", path, expect=409) == ("conflict",)
 
 
 async def test_of_two_who_delete_each_other_one_stays(superuser: Api, alice: Api) -> None:
