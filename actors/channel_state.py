@@ -187,6 +187,8 @@ def decide_role(state: ChannelState, by: Identity, command: SetRole, now: dateti
         return []
     if member.user_id == by.user_id:
         return Refusal(Code.INVALID, "Make somebody else the owner to hand over.", field="role")
+    if command.role == "owner" and member.is_bot:
+        return Refusal(Code.INVALID, "A bot cannot own a channel: hand it over to a person.", field="role")
     seq = next_seq(state)
     changed = RoleChanged(at=now, seq=seq, user=command.member, joined_at=member.joined_at, role=command.role)
     if command.role != "owner":

@@ -15,7 +15,7 @@ OTHER_HEIR = Refusal(Code.CONFLICT, "Somebody else inherits the channel by now."
 
 
 def decide_withdraw(state: ChannelState, by: Identity, command: Withdraw, now: datetime) -> Decision:
-    """Leave; what the asker owns passes on or, with nobody left, closes. A direct channel is archived.
+    """Leave; what the asker owns passes on or, with no person left, closes. A direct channel is archived.
 
     Refused with `conflict` when the heir is not the one that the command names. Doing it again is no change.
     """
@@ -38,9 +38,9 @@ def decide_withdraw(state: ChannelState, by: Identity, command: Withdraw, now: d
 
 
 def heir_of(state: ChannelState) -> UserId | None:
-    """Who comes after the owner: the oldest admin, or else the oldest member."""
+    """Who comes after the owner: the oldest admin, or else the oldest member. Bots inherit nothing."""
     # They are in the order of joining.
-    others = [member for member in state.members.values() if member.role != "owner"]
+    others = [member for member in state.members.values() if member.role != "owner" and not member.is_bot]
     admins = [member for member in others if member.role == "admin"]
     return next((member.user_id for member in (*admins, *others)), None)
 

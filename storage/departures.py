@@ -71,14 +71,16 @@ def _load(connection: Connection, user_id: UserId, after: ChannelId, limit: int)
 def _heirs(
     connection: Connection, owner_id: UserId, channel_ids: Sequence[ChannelId]
 ) -> dict[ChannelId, PublicProfile]:
-    """Who comes after the owner of each channel: the oldest admin, or else the oldest member."""
+    """Who comes after the owner of each channel: the oldest admin, or else the oldest member; no bots."""
     rank = func.row_number().over(
         partition_by=_member.channel_id,
         order_by=(case((_member.role == "admin", 0), else_=1), _member.joined_seq, _member.user_id),
     )
     others = (
         select(_member.channel_id, _member.user_id, rank.label("rank"))
+        .join(users, users.c.id == _member.user_id)
         .where(_member.channel_id.in_(channel_ids), _member.left_at.is_(None), _member.user_id != owner_id)
+        .where(~users.c.is_bot)
         .subquery()
     )
     query: Any = select(others.c.channel_id, *PROFILE_COLUMNS).join(others, others.c.user_id == users.c.id)

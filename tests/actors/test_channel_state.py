@@ -281,6 +281,15 @@ def test_roles_are_refused_to_others_for_strangers_and_for_oneself() -> None:
     assert (refusal.code, refusal.field) == (Code.INVALID, "role")
 
 
+def test_a_bot_may_be_admin_and_never_owner() -> None:
+    channel = state(roles=ROLES)
+    bot = structs.replace(channel.members[CID.id], is_bot=True)
+    channel = structs.replace(channel, members=channel.members | {CID.id: bot})
+    refusal = refused(channel, by(ANN), SetRole(member=CID, role="owner"))
+    assert (refusal.code, refusal.field) == (Code.INVALID, "role")
+    assert after(channel, by(ANN), SetRole(member=CID, role="admin")).role_of(CID.id) == "admin"
+
+
 # The channel's settings.
 
 

@@ -1,6 +1,7 @@
 """Deleted users leave whatever their place, and nothing is left without an owner."""
 
 import pytest
+from msgspec import structs
 
 from actors.channel_commands import Identity, Withdraw
 from actors.channel_state import ChannelState, apply
@@ -71,6 +72,16 @@ def test_with_nobody_left_the_channel_closes(heir: PublicProfile | None) -> None
         MemberLeft(at=LATER, seq=Seq(2), user=ANN, joined_at=NOW),
         ChannelClosed(at=LATER, seq=Seq(3)),
     ]
+
+
+def test_bots_inherit_nothing() -> None:
+    roles: dict[UserId, Role] = {ANN.id: "owner", BOB.id: "admin", CID.id: "member"}
+    channel = state(roles=roles)
+    bots = {user_id: structs.replace(channel.members[user_id], is_bot=True) for user_id in (BOB.id, CID.id)}
+    one = structs.replace(channel, members=channel.members | {BOB.id: bots[BOB.id]})
+    assert after(one, by(ANN), CID).base.owner_id == CID.id
+    all_bots = structs.replace(channel, members=channel.members | bots)
+    assert after(all_bots, by(ANN)).is_closed
 
 
 def test_a_direct_channel_is_archived_for_the_other_side() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec import structs
+from sqlalchemy import update
 
 from protocol.facts import ChannelChanged, ChannelClosed, MemberLeft, RoleChanged
 from protocol.ids import ChannelId, UserId
@@ -10,6 +11,7 @@ from storage.administration import nobody
 from storage.channel_rows import load_info
 from storage.departures import Departure, Departures
 from storage.engine import Database
+from storage.tables import users
 from tests.storage.people import LATER, NOW, Chat, direct_fields, profile
 
 START = ChannelId(0)
@@ -102,6 +104,19 @@ async def test_the_oldest_admin_inherits_or_else_the_oldest_member(
         Departure(admins, bob),
         Departure(left, bob),
     ]
+
+
+async def test_bots_inherit_nothing(database: Database, chat: Chat, departures: Departures) -> None:
+    robots, mixed = [await chat.channel(name) for name in ("robots", "mixed")]
+    for channel_id in (robots, mixed):
+        await join(chat, channel_id, 1)
+        await promote(chat, channel_id, 1)
+    await join(chat, mixed, 2)
+    is_bot = update(users).where(users.c.id == chat.ids[1]).values(is_bot=True)
+    await database.write(lambda connection: connection.execute(is_bot).rowcount)
+    await delete(database, chat.ids[0])
+    cid = profile(chat.people[2])
+    assert await departures.of(chat.ids[0], after=START) == [Departure(robots, None), Departure(mixed, cid)]
 
 
 async def test_a_conversation_is_left_by_archiving_it(
