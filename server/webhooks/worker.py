@@ -81,23 +81,24 @@ class WebhookWorker:
             secret = self._sealer.open(target.sealed_secret, target.channel_id)
             if secret is None:
                 return GivenUp(SEALED)
-            told = await self._tell(job, target, page, secret)
+            told = await self._tell(job, target, page, secret, until_s)
             is_further = is_further or told.to > target.cursor
             if told.failure is not None:
                 return await self._failed(job, target, told, told.failure, is_further=is_further)
         return Finished()
 
-    async def _tell(self, job: Job, target: Target, page: HookPage, secret: str) -> Told:
+    async def _tell(self, job: Job, target: Target, page: HookPage, secret: str, until_s: float) -> Told:
         """Send a page. The cursor moves past what was accepted, whatever ends this."""
         told = Told(target.cursor)
         try:
-            await self._send(target, page, secret, told)
+            await self._send(target, page, secret, told, until_s)
         finally:
             if told.to > target.cursor:
                 await self._feed.move(target, told.to, job, self._clock.now())
         return told
 
-    async def _send(self, target: Target, page: HookPage, secret: str, told: Told) -> None:
+    async def _send(self, target: Target, page: HookPage, secret: str, told: Told, until_s: float) -> None:
+        """Up to the event during which the turn ends, or the first that fails."""
         for event in page.events:
             letter = write_letter(target.webhook_id, event, secret, self._clock.now())
             answer = await self._outbound.post(target.url, letter.body, letter.headers)
@@ -105,6 +106,8 @@ class WebhookWorker:
                 told.failure = answer
                 return
             told.to = event.seq
+            if self._clock.monotonic() >= until_s:
+                return
         told.to = page.to
 
     async def _failed(

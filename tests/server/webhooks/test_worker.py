@@ -32,6 +32,15 @@ class HastyClock(StillClock):
         return self.moved_s
 
 
+class SteadyClock(StillClock):
+    """Every look at it takes a third of a webhook's turn."""
+
+    @override
+    def monotonic(self) -> float:
+        self.moved_s += TURN_S / 3
+        return self.moved_s
+
+
 class Scene:
     """A room with messages, and a webhook that is to be told them."""
 
@@ -94,6 +103,17 @@ async def test_whoever_has_had_a_turn_goes_on_in_another_job(scene: Scene, told:
     assert later.lane == job.lane
     assert await scene.worker().work(later) == Finished()
     assert told.texts == ["0"]
+
+
+async def test_a_turn_ends_within_a_page(scene: Scene, told: Receiver) -> None:
+    await scene.begin(told, messages=4)
+    assert await scene.worker(SteadyClock()).work(job := await scene.job()) == Finished()
+    assert told.texts == ["0", "1"]
+    await scene.box.settle([Settlement(job=job, state="done")], scene.clock.now())
+    scene.clock.moved_s += 10 * TURN_S
+    (later,) = await scene.due()
+    assert await scene.worker().work(later) == Finished()
+    assert told.texts == ["0", "1", "2", "3"]
 
 
 async def test_a_failure_is_repeated_and_asks_for_the_time_it_was_told(scene: Scene, told: Receiver) -> None:
