@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +20,10 @@ URL_MAX_CHARS: Final = 2_000
 RETRY_AFTER_MAX_S: Final = 86_400.0
 PRIVATE: Final = "its address is not public"
 NAT64: Final = IPv6Network("64:ff9b::/96")
+UNICAST: Final = IPv6Network("2000::/3")
+"""All of IPv6 that the internet routes so far; the rest is reserved, local or a spelling of something else."""
+NOT_PUBLIC: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
+"""Protocol assignments (RFC 6890), and where a large cloud answers its own machines at a global address."""
 
 Address = IPv4Address | IPv6Address
 
@@ -87,18 +91,18 @@ def objection_to(url: str, *, is_private_allowed: bool) -> str | None:
 def is_public(address: Address) -> bool:
     """Whether it is an address of the public internet, also where one address is wrapped in another."""
     if isinstance(address, IPv4Address):
-        return address.is_global and not address.is_multicast
+        is_special = address.is_multicast or any(address in network for network in NOT_PUBLIC)
+        return address.is_global and not is_special
+    if address in NAT64:
+        return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
     inner = _wrapped(address)
-    if inner is not None:
-        return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_site_local
+    is_inner_public = inner is None or is_public(inner)
+    return address in UNICAST and address.is_global and is_inner_public
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to (RFC 4291, 3056, 4380 and 6052)."""
-    if address in NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    """The IPv4 address that an IPv6 address leads to (RFC 3056 and 4380)."""
+    return address.sixtofour or (address.teredo[1] if address.teredo else None)
 
 
 def _parse(host: str) -> Address | None:

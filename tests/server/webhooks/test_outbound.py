@@ -61,7 +61,16 @@ async def outside() -> AsyncIterator[Outbound]:
         "ff02::1",
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
+        "::ffff:1.1.1.1",
+        "::1.1.1.1",
+        "::ffff:0:1.1.1.1",
+        "4000::1",
+        "192.0.0.9",
+        "168.63.129.16",
         "64:ff9b::7f00:1",
+        "64:ff9b::a83f:8110",
+        "64:ff9b:1::101:101",
+        "2002:a83f:8110::",
         "2002:7f00:1::",
         "2001:0:53aa:64c:0:0:80ff:fffe",
     ],
@@ -70,7 +79,7 @@ def test_what_is_not_of_the_public_internet(address: str) -> None:
     assert not is_public(ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"])
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "2002:101:101::"])
 def test_what_is(address: str) -> None:
     assert is_public(ip_address(address))
 
