@@ -144,7 +144,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Whether outgoing webhooks may go to private, loopback and link-local addresses."""
 
     nats_url: NatsUrl = ""
-    """The NATS servers that join processes into one chat; empty: one process."""
+    """The NATS servers that would join processes into one chat; must be empty: there is one process only."""
     log_format: LogFormat = "text"
     """How log lines are written."""
     log_level: LogLevel = "info"
@@ -206,7 +206,8 @@ def _check_together(settings: Settings) -> None:
     missing = [variable_of(field) for field in TWILIO if not getattr(settings, field)]
     if 0 < len(missing) < len(TWILIO):
         raise SettingsError(f"{missing[0]}: got nothing, takes a value like the rest of Twilio's settings")
-    if settings.nats_url and settings.database_url.startswith("sqlite"):
-        raise SettingsError("DATABASE_URL: got SQLite, takes postgresql://user@host/name with NATS_URL")
-    if settings.nats_url and not settings.secret_key:
-        raise SettingsError("SECRET_KEY: got nothing, takes at least 32 bytes with NATS_URL")
+    if settings.nats_url:
+        # Two processes that believe they are joined would each serve half of the chat.
+        raise SettingsError(
+            "NATS_URL: got a value, takes nothing: clustering is not there yet, run one process"
+        )

@@ -171,13 +171,12 @@ def _neighbours(settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
     is_auth0 = bool(settings.auth0_domain and settings.auth0_api_identifier)
     yield "Auth0", is_auth0, auth0, "set AUTH0_DOMAIN and AUTH0_API_IDENTIFIER"
     yield "model", bool(settings.litellm_model), settings.litellm_baseurl, "set LITELLM_MODEL"
-    yield "cluster", bool(settings.nats_url), settings.nats_url.partition(",")[0], "set NATS_URL"
 
 
 async def _reach(name: str, url: str) -> Finding:
     """Whether anybody listens there: more would need credentials to be spent."""
     parts = urlsplit(url)
-    port = parts.port or {"https": 443, "nats": 4222, "tls": 4222}.get(parts.scheme, 80)
+    port = parts.port or 443 if parts.scheme == "https" else 80
     try:
         async with asyncio.timeout(REACH_WITHIN_S):
             _, writer = await asyncio.open_connection(parts.hostname, port)
