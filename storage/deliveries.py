@@ -53,9 +53,15 @@ class Deliveries:
         row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else Place(row.sender_id, row.channel_id, message_id, part)
 
-    async def recorded(self, external_ids: Collection[str]) -> frozenset[str]:
-        """Those of the ids that belong to some message already."""
-        query = select(deliveries.c.external_id).where(deliveries.c.external_id.in_(external_ids))
+    async def recorded_elsewhere(
+        self, external_ids: Collection[str], message_id: MessageId, part: int
+    ) -> frozenset[str]:
+        """Those of the ids that belong to another message already, or to another part of this one."""
+        of_message = select(deliveries.c.id).where(deliveries.c.message_id == message_id)
+        own = of_message.order_by(deliveries.c.id).offset(part).limit(1).scalar_subquery()
+        query = select(deliveries.c.external_id).where(
+            deliveries.c.external_id.in_(external_ids), deliveries.c.id.is_distinct_from(own)
+        )
         found = await self._database.read(lambda connection: connection.execute(query).scalars().all())
         return frozenset(each for each in found if each is not None)
 

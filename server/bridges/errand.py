@@ -94,6 +94,10 @@ class Errand:
             found = await self._look_for(part, parcel)
             if not isinstance(found, Absent):
                 return found
+            # News of it may have come while it was looked for.
+            noted = await self._noted(part)
+            if noted is not None:
+                return noted
             # With this part not sent, those after it are not either.
             self._is_again = False
         return await self._send(parcel)
@@ -120,6 +124,14 @@ class Errand:
             case found:
                 LOG.info("had been sent before", extra=self._named(part))
                 return found
+
+    async def _noted(self, part: int) -> Accepted | None:
+        """What its channel knows of this part by now."""
+        due = await self._around.deliveries.load(self._message.channel_id, self._message.seq)
+        row = due.parts[part] if due is not None and part < len(due.parts) else None
+        if row is None or row.external_id is None:
+            return None
+        return Accepted(row.external_id, row.state)
 
     def _absent(self) -> Absent | Again:
         """What is still on its way cannot be found yet."""

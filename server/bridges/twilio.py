@@ -106,13 +106,14 @@ class TwilioBridge(Bridge):
 
     @override
     async def look_for(self, parcel: Parcel) -> Accepted | Absent | NotNow | Lost:
-        """In Twilio's own list: what went there with this text, and is none that we know of."""
+        """In Twilio's own list: what went there with this text, and belongs to nothing else."""
         client = await self._account.client()
         listed = await client.list_sent(parcel)
         if isinstance(listed, NotNow | Lost):
             return listed
-        known = await self._deliveries.recorded([each.external_id for each in listed])
-        return next((each for each in listed if each.external_id not in known), Absent())
+        ids = [each.external_id for each in listed]
+        others = await self._deliveries.recorded_elsewhere(ids, parcel.message_id, parcel.part)
+        return next((each for each in listed if each.external_id not in others), Absent())
 
     @override
     async def close(self) -> None:

@@ -55,7 +55,20 @@ async def test_news_find_their_message_and_part(database: Database) -> None:
     assert await deliveries.find({"twilio"}, "SM4") is None
     assert await deliveries.place(two, 1) == Place(chat.ids[0], room, two, 1)
     assert await deliveries.place(MessageId(404), 0) is None
-    assert await deliveries.recorded(["SM1", "SM3", "SM4"]) == {"SM1", "SM3"}
+
+
+async def test_ids_of_other_messages_and_parts_are_recorded_elsewhere(database: Database) -> None:
+    chat = await Chat.of(database, "ann", "bob")
+    room = await chat.direct()
+    one, two = await chat.say(room, "one"), await chat.say(room, "two")
+    await note(chat, room, one, PartDelivery(0, "queued", None, "SM1"))
+    await note(
+        chat, room, two, PartDelivery(0, "queued", None, "SM2"), PartDelivery(1, "queued", None, "SM3")
+    )
+    deliveries, ids = Deliveries(database), ["SM1", "SM2", "SM3", "SM4"]
+    assert await deliveries.recorded_elsewhere(ids, two, 1) == {"SM1", "SM2"}
+    assert await deliveries.recorded_elsewhere(ids, one, 0) == {"SM2", "SM3"}
+    assert await deliveries.recorded_elsewhere(ids, MessageId(404), 0) == {"SM1", "SM2", "SM3"}
 
 
 async def test_a_deleted_message_shows_no_delivery(database: Database) -> None:

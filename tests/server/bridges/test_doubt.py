@@ -182,6 +182,31 @@ async def test_news_may_be_faster_than_the_answer(sms: Texting) -> None:
     assert creates(sms) == 1
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_news_may_come_while_it_is_looked_for(
+    sms: Texting, monkeypatch: pytest.MonkeyPatch, when: str, is_listed: bool
+) -> None:
+    list_sent, told = twilio_client.TwilioClient.list_sent, []
+
+    async def list_meanwhile(client: Any, parcel: Any) -> Any:
+        if when == "before":
+            await sms.news(sms.phone.sent[0], "delivered")
+        found = await list_sent(client, parcel)
+        if when == "after":
+            await sms.news(sms.phone.sent[0], "delivered")
+        told.append(when)
+        return found
+
+    monkeypatch.setattr(twilio_client.TwilioClient, "list_sent", list_meanwhile)
+    sms.phone.is_listed = is_listed
+    ann = await hello(sms, "cut")
+    await sms.resting("no answer")
+    sms.later(300)
+    await ended(sms, ann, "delivered")
+    assert (creates(sms), told) == (1, [when])
+
+
 async def test_the_same_words_sent_before_are_not_taken_for_this_message(sms: Texting) -> None:
     ann = await hello(sms)
     assert await sms.settled() == ["done"]
