@@ -176,7 +176,7 @@ def _neighbours(settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
 async def _reach(name: str, url: str) -> Finding:
     """Whether anybody listens there: more would need credentials to be spent."""
     parts = urlsplit(url)
-    port = parts.port or 443 if parts.scheme == "https" else 80
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         async with asyncio.timeout(REACH_WITHIN_S):
             _, writer = await asyncio.open_connection(parts.hostname, port)
