@@ -33,7 +33,8 @@ class Webhook(Struct, frozen=True, kw_only=True):
     """One webhook as those see it who manage it.
 
     Incoming ones post as the bot `user_id`. Outgoing ones have been told everything up to the `seq` `cursor`;
-    while `is_active` is false they are told nothing. `failure` is why the last attempt failed, and
+    while `is_active` is false they are told nothing. Of either kind, those of somebody who is no admin any
+    more become inactive, and those of a disabled user rest. `failure` is why the last attempt failed, and
     `next_attempt_at` when the next one is due: null with a `failure` means that it was given up.
     """
 

@@ -57,6 +57,7 @@ class CommitRows(Struct):
     deleted_messages: list[Row] = field(default_factory=list)
     deliveries: list[DeliveryChanged] = field(default_factory=list)
     members: dict[Row, Row] = field(default_factory=dict)
+    former_admins: dict[Row, Row] = field(default_factory=dict)
     markers: dict[Row, Seq] = field(default_factory=dict)
     invite_uses: dict[str, int] = field(default_factory=dict)
     channel_facts: list[tuple[ChannelId, ChannelFact]] = field(default_factory=list)
@@ -194,8 +195,11 @@ def _change_member(
         case MemberLeft():
             joined_at = stored_time(fact.joined_at)
             rows.members[key] = (*key, "member", fact.seq, None, 0, joined_at, at, at)
+            rows.former_admins[key] = (*key, at)
         case RoleChanged():
             _change_role(rows, key, fact)
+            if fact.role == "member":
+                rows.former_admins[key] = (*key, at)
 
 
 def _change_role(rows: CommitRows, key: Row, fact: RoleChanged) -> None:

@@ -148,6 +148,19 @@ PUT_MEMBERS = RowsStatement(
     at=TIME,
 )
 
+SILENCE_WEBHOOKS = RowsStatement(
+    """
+    UPDATE webhooks SET is_active = false, updated_at = former.at
+    FROM {rows} AS former
+    WHERE webhooks.channel_id = former.channel_id AND webhooks.created_by = former.user_id
+        AND webhooks.is_active
+    """,
+    channel_id=INTEGER,
+    user_id=INTEGER,
+    at=TIME,
+)
+"""Whoever may manage a channel no longer neither hears of it nor speaks in it by a webhook."""
+
 MOVE_MARKERS = RowsStatement(
     """
     UPDATE channel_members SET read_seq = moved.read_seq
@@ -186,6 +199,7 @@ def write_rows(connection: Connection, rows: CommitRows) -> None:
     for delivery in rows.deliveries:
         write_delivery(connection, delivery)
     PUT_MEMBERS.run(connection, list(rows.members.values()))
+    SILENCE_WEBHOOKS.run(connection, list(rows.former_admins.values()))
     for channel_id, fact in rows.channel_facts:
         write_channel_fact(connection, channel_id, fact)
     COUNT_INVITE_USES.run(connection, list(rows.invite_uses.items()))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 
 from protocol.ids import ChannelId, Seq, UserId
 from protocol.jobs import Job
@@ -86,10 +86,16 @@ class WebhookFeed:
         await self._database.write(lambda connection: connection.execute(off).rowcount)
 
 
+_maker = users.alias("maker")
+ANSWERED_FOR: Final = ~exists().where(
+    _maker.c.id == webhooks.c.created_by, ~_maker.c.is_active | _maker.c.deleted_at.is_not(None)
+)
+"""Webhooks of disabled users rest, and those of deleted ones are over."""
+
 _TARGETS = (
     select(webhooks)
     .join(channels, channels.c.id == webhooks.c.channel_id)
-    .where(webhooks.c.direction == "outgoing", webhooks.c.is_active, LIVE)
+    .where(webhooks.c.direction == "outgoing", webhooks.c.is_active, LIVE, ANSWERED_FOR)
 )
 
 

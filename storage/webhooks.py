@@ -19,6 +19,7 @@ from storage.engine import Database
 from storage.job_rows import QUEUE_JOBS, job_row
 from storage.tables import channels, outbox, users, webhooks
 from storage.user_rows import EXISTS, PROFILE_COLUMNS, profile_of
+from storage.webhook_feed import ANSWERED_FOR
 
 CHANNEL_MAX: Final = 20
 """How many webhooks a channel may have."""
@@ -101,6 +102,7 @@ _HOOKS = (
     .join(channels, channels.c.id == webhooks.c.channel_id)
     .join(users, users.c.id == webhooks.c.bot_id)
     .where(webhooks.c.direction == "incoming", webhooks.c.is_active, LIVE, EXISTS, users.c.is_active)
+    .where(ANSWERED_FOR)
 )
 _ALL = select(webhooks, users.c.full_name.label("name")).outerjoin(users, users.c.id == webhooks.c.bot_id)
 
@@ -189,7 +191,10 @@ def _replay(
     last_seq = connection.execute(select(channels.c.last_seq).where(channels.c.id == channel_id)).scalar_one()
     if after > last_seq:
         return Ahead()
-    connection.execute(update(webhooks).where(is_it).values(cursor=after, is_active=True, updated_at=now))
+    # Whoever turns it on again answers for it from then on.
+    answers = webhooks.c.created_by if found[0].is_active or by.user_id is None else by.user_id
+    again = update(webhooks).where(is_it).values(cursor=after, is_active=True, created_by=answers)
+    connection.execute(again.values(updated_at=now))
     _start_over(connection, webhook_id, after, now)
     detail = {"channel_id": channel_id, "after": after, "before": found[0].cursor}
     record_act(connection, by.did("webhook.replayed", "webhook", webhook_id, detail), now)
