@@ -21,7 +21,7 @@ RETRY_AFTER_MAX_S: Final = 86_400.0
 PRIVATE: Final = "its address is not public"
 NAT64: Final = IPv6Network("64:ff9b::/96")
 UNICAST: Final = IPv6Network("2000::/3")
-"""All of IPv6 that the internet routes so far; the rest is reserved, local or a spelling of something else."""
+"""All of IPv6 that the internet routes; the rest is reserved, local or another spelling of something."""
 NOT_PUBLIC: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 """Protocol assignments (RFC 6890), and where a large cloud answers its own machines at a global address."""
 

@@ -107,7 +107,8 @@ async def test_whoever_has_had_a_turn_goes_on_in_another_job(scene: Scene, told:
 
 async def test_a_turn_ends_within_a_page(scene: Scene, told: Receiver) -> None:
     await scene.begin(told, messages=4)
-    assert await scene.worker(SteadyClock()).work(job := await scene.job()) == Finished()
+    job = await scene.job()
+    assert await scene.worker(SteadyClock()).work(job) == Finished()
     assert told.texts == ["0", "1"]
     await scene.box.settle([Settlement(job=job, state="done")], scene.clock.now())
     scene.clock.moved_s += 10 * TURN_S
