@@ -53,7 +53,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """One job as its worker gets it.
 
     `payload` is as JSON gives it: `msgspec.convert(job.payload, AgentJob)`. `attempt` counts from 1.
-    `is_again`: an earlier attempt may have got through, so look before doing it once more.
+    `is_again`: an earlier attempt may have got through, so look before doing it once more. `idle_since`: when
+    the earlier one was last heard of, as it ended or while it lasted; at first when the job was queued.
     """
 
     id: JobId
@@ -64,6 +65,7 @@ class Job(Struct, frozen=True, kw_only=True):
     attempt: int
     is_again: bool
     queued_at: datetime
+    idle_since: datetime
 
 
 class JobEntry(Struct, frozen=True, kw_only=True):

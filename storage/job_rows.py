@@ -43,6 +43,7 @@ def job_of(row: Any) -> Job:
         attempt=row.attempts + 1,
         is_again=row.state == "sending",
         queued_at=row.created_at,
+        idle_since=row.updated_at,
     )
 
 

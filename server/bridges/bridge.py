@@ -62,10 +62,9 @@ class NotNow(Struct, frozen=True):
 
 
 class InDoubt(Struct, frozen=True):
-    """It may have been sent. What cannot be found there `settled_after_s` later was not."""
+    """It may have been sent."""
 
     reason: str
-    settled_after_s: float
 
 
 class Absent(Struct, frozen=True):

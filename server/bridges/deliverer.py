@@ -1,5 +1,6 @@
 """Delivers what the outbox hands out, by the bridge that each job names. `errand.py` is one attempt."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -36,7 +37,7 @@ class Deliverer:
         self._kind = kind
         self._bridges = bridges
         self._retries = retries or Retries()
-        self._around = Surroundings(chat, deliveries, clock, public_url, {})
+        self._around = Surroundings(chat, deliveries, clock, public_url)
 
     @property
     def kind(self) -> JobKind:
@@ -53,14 +54,9 @@ class Deliverer:
     async def work(self, job: Job) -> Outcome:
         """Deliver the message of a `BridgeJob`."""
         try:
-            outcome = await self._work(job, msgspec.convert(job.payload, BridgeJob))
-        except Refused as refused:
-            outcome = _unnoted(refused)
-        except Unavailable as error:
-            outcome = Again(None, str(error))
-        if not isinstance(outcome, Again) or self._is_last(job):
-            self._around.settled_at_s.pop(job.id, None)
-        return outcome
+            return await self._work(job, msgspec.convert(job.payload, BridgeJob))
+        except (Refused, Unavailable) as error:
+            return _interrupted(error, may_have_sent=False)
 
     async def _work(self, job: Job, todo: BridgeJob) -> Outcome:
         bridge = self._bridges.get(todo.bridge)
@@ -70,18 +66,31 @@ class Deliverer:
         if due is None or due.message.deleted_at is not None:
             return Finished()
         errand = Errand(self._around, bridge, job, due)
-        outcome = await errand.run(todo)
+        outcome = await _attempt(errand, todo)
         if isinstance(outcome, Again) and self._is_last(job):
-            await errand.give_up(in_doubt=job.is_again if outcome.in_doubt is None else outcome.in_doubt)
+            in_doubt = job.is_again if outcome.in_doubt is None else outcome.in_doubt
+            # The outbox says it all the same.
+            with contextlib.suppress(Refused, Unavailable):
+                await errand.give_up(in_doubt=in_doubt)
         return outcome
 
     def _is_last(self, job: Job) -> bool:
         return job.attempt >= self._retries.attempts
 
 
-def _unnoted(refused: Refused) -> Outcome:
-    """The channel cannot note what was done: what has been sent is found when it is looked for."""
-    code = refused.refusal.code
+async def _attempt(errand: Errand, todo: BridgeJob) -> Outcome:
+    try:
+        return await errand.run(todo)
+    except (Refused, Unavailable) as error:
+        return _interrupted(error, may_have_sent=errand.may_have_sent)
+
+
+def _interrupted(error: Refused | Unavailable, *, may_have_sent: bool) -> Outcome:
+    """The channel cannot note what was done, or the database is away: what was sent is looked for."""
+    in_doubt = True if may_have_sent else None
+    if isinstance(error, Unavailable):
+        return Again(None, str(error), in_doubt=in_doubt)
+    code = error.refusal.code
     if code in GONE:
         return GivenUp("its channel is gone")
-    return Again(None, f"its channel says {code}", in_doubt=True)
+    return Again(None, f"its channel says {code}", in_doubt=in_doubt)

@@ -15,7 +15,7 @@ from actors.chat import Chat
 from actors.jobs import Again, Doubtful, Finished, GivenUp, Job, Outcome
 from actors.ports import Clock
 from protocol.ids import ChannelId, UserId
-from protocol.jobs import BridgeJob, JobId
+from protocol.jobs import BridgeJob
 from protocol.resources import DeliveryState, PublicProfile
 from server.bridges.bridge import (
     Absent,
@@ -32,21 +32,24 @@ from server.bridges.parts import split, text_of
 from storage.deliveries import Deliveries, DeliveryRow, Due
 
 LOG: Final = logging.getLogger("server.bridges")
-SETTLED_AFTER_STOP_S: Final = 5.0
-"""After the process that sent it is gone: its connections are closed, so it has arrived or never will."""
+SETTLED_AFTER_S: Final = 60.0
+"""What cannot be found so long after an attempt that may have sent it was not sent, however that ended."""
+LOOK_AGAIN_AFTER_S: Final = SETTLED_AFTER_S + 1.0
+"""This attempt is written down a moment after the wait begins, and counts from then."""
 
 
 class Surroundings(Struct, frozen=True):
-    """What delivering works with. `settled_at_s`: from when on what cannot be found was not sent."""
+    """What delivering works with."""
 
     chat: Chat
     deliveries: Deliveries
     clock: Clock
     public_url: str
-    settled_at_s: dict[JobId, float]
 
 
 class Errand:
+    """`may_have_sent`: this attempt has handed a part over, and nobody has noted what became of it."""
+
     def __init__(self, around: Surroundings, bridge: Bridge, job: Job, due: Due) -> None:
         self._around = around
         self._bridge = bridge
@@ -55,6 +58,7 @@ class Errand:
         self._texts = split(text_of(due.message, around.public_url), bridge.part_max_chars)
         self._unsent = unsent_parts(due.parts, len(self._texts))
         self._is_again = job.is_again
+        self.may_have_sent = False
 
     async def run(self, todo: BridgeJob) -> Outcome:
         """Deliver what is not yet. Raises Refused when the channel cannot note it, and Unavailable."""
@@ -103,16 +107,17 @@ class Errand:
         return await self._send(parcel)
 
     async def _send(self, parcel: Parcel) -> Accepted | Rejected | Again:
+        self.may_have_sent = True
         match await self._bridge.send(parcel):
             case NotNow() as later:
                 return Again(later.after_s, later.reason, in_doubt=False)
             case InDoubt() as doubt:
-                self._around.settled_at_s[self._job.id] = self._now_s() + doubt.settled_after_s
                 return Again(None, doubt.reason, in_doubt=True)
             case outcome:
                 return outcome
 
     async def _look_for(self, part: int, parcel: Parcel) -> Accepted | Absent | Again | Doubtful:
+        is_settled = self._is_settled()
         match await self._bridge.look_for(parcel):
             case NotNow() as later:
                 return Again(later.after_s, later.reason, in_doubt=True)
@@ -120,7 +125,9 @@ class Errand:
                 await self.give_up(in_doubt=True)
                 return Doubtful(lost.reason)
             case Absent():
-                return self._absent()
+                # What is still on its way cannot be found yet.
+                on_its_way = Again(LOOK_AGAIN_AFTER_S, "it may still be on its way", in_doubt=True)
+                return Absent() if is_settled else on_its_way
             case found:
                 LOG.info("had been sent before", extra=self._named(part))
                 return found
@@ -133,11 +140,9 @@ class Errand:
             return None
         return Accepted(row.external_id, row.state)
 
-    def _absent(self) -> Absent | Again:
-        """What is still on its way cannot be found yet."""
-        now_s = self._now_s()
-        wait_s = self._around.settled_at_s.setdefault(self._job.id, now_s + SETTLED_AFTER_STOP_S) - now_s
-        return Absent() if wait_s <= 0 else Again(wait_s, "it may still be on its way", in_doubt=True)
+    def _is_settled(self) -> bool:
+        idle = self._around.clock.now() - self._job.idle_since
+        return idle.total_seconds() >= SETTLED_AFTER_S
 
     async def _begin(self) -> None:
         if self._unsent:
@@ -152,6 +157,7 @@ class Errand:
     async def _accept(self, part: int, accepted: Accepted) -> None:
         LOG.info("sent", extra=self._named(part) | {"external_id": accepted.external_id})
         await self._move(part, accepted.state, external_id=accepted.external_id, segments=accepted.segments)
+        self.may_have_sent = False
 
     async def _reject(self, first: int, rejected: Rejected) -> GivenUp:
         LOG.warning("not sent: %s", rejected.reason, extra=self._named(first))
@@ -168,9 +174,6 @@ class Errand:
 
     def _named(self, part: int) -> dict[str, object]:
         return {"bridge": self._bridge.name, "message_id": self._message.id, "part": part}
-
-    def _now_s(self) -> float:
-        return self._around.clock.monotonic()
 
 
 async def note(

@@ -110,7 +110,7 @@ class TelegramBridge(Bridge):
         except UNREACHABLE as error:
             return NotNow(f"Telegram cannot be reached: {type(error).__name__}")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return InDoubt(f"no answer from Telegram: {type(error).__name__}", 0.0)
+            return InDoubt(f"no answer from Telegram: {type(error).__name__}")
         return outcome_of(answer)
 
     @override
@@ -127,11 +127,13 @@ def outcome_of(answer: Answer) -> Accepted | Rejected | NotNow | InDoubt:
     if answer.ok and answer.result is not None and answer.result.message_id:
         return Accepted(str(answer.result.message_id), "sent")
     if answer.ok:
-        return InDoubt("Telegram has not said which message it made", 0.0)
+        return InDoubt("Telegram has not said which message it made")
     reason = f"Telegram answered {answer.error_code}: {answer.description[:200]}"
-    if answer.error_code == 429 or answer.error_code >= 500:
+    if answer.error_code == 429:
         return NotNow(reason, answer.parameters.retry_after if answer.parameters else None)
-    return Rejected(reason, str(answer.error_code))
+    if 400 <= answer.error_code < 500:
+        return Rejected(reason, str(answer.error_code))
+    return InDoubt(reason)
 
 
 def api_of(settings: Settings) -> TelegramApi:

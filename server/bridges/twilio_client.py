@@ -17,10 +17,6 @@ from server.bridges.twilio_states import state_of
 
 TIMEOUT_S: Final = 15.0
 CONNECT_TIMEOUT_S: Final = 5.0
-SETTLED_AFTER_TIMEOUT_S: Final = 60.0
-"""A request that was given up may still be under way there for a while."""
-SETTLED_AFTER_ANSWER_S: Final = 2.0
-"""Whatever was answered, the request is over."""
 ANSWER_MAX_BYTES: Final = 4 * 1024 * 1024
 LOOK_AT_MAX: Final = 200
 PAGE_SIZE: Final = 100
@@ -123,9 +119,9 @@ class TwilioClient:
         except UNREACHABLE as error:
             return NotNow(f"Twilio cannot be reached: {type(error).__name__}")
         except CUT_OFF as error:
-            return InDoubt(f"no answer from Twilio: {type(error).__name__}", SETTLED_AFTER_TIMEOUT_S)
+            return InDoubt(f"no answer from Twilio: {type(error).__name__}")
         except GARBAGE as error:
-            return InDoubt(f"Twilio's answer is unreadable: {type(error).__name__}", SETTLED_AFTER_ANSWER_S)
+            return InDoubt(f"Twilio's answer is unreadable: {type(error).__name__}")
 
     async def list_sent(self, parcel: Parcel) -> Sequence[Accepted] | NotNow | Lost:
         """What went this way since then with this text, oldest first.
@@ -197,4 +193,4 @@ def _refused(refused: TwilioRestException | TwilioServiceException) -> Rejected 
     status, code = refused.status, refused.code
     if 400 <= status < 500 and status not in NOT_DECIDED:
         return Rejected(f"Twilio answered {status} with code {code}", str(code))
-    return InDoubt(f"Twilio answered {status}", SETTLED_AFTER_ANSWER_S)
+    return InDoubt(f"Twilio answered {status}")

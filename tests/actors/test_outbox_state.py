@@ -23,6 +23,7 @@ def job(attempt: int = 1, *, is_again: bool = False) -> Job:
         attempt=attempt,
         is_again=is_again,
         queued_at=NOW,
+        idle_since=NOW,
     )
 
 

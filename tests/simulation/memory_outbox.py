@@ -79,4 +79,5 @@ class MemoryOutbox:
             attempt=row.attempts,
             is_again=is_again,
             queued_at=row.queued.at,
+            idle_since=row.queued.at,
         )

@@ -160,4 +160,5 @@ def job(number: int) -> Job:
         attempt=1,
         is_again=False,
         queued_at=START,
+        idle_since=START,
     )

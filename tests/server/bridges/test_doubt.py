@@ -95,9 +95,11 @@ async def test_what_twilio_has_without_saying_so_is_found_not_sent_again(sms: Te
 async def test_what_failed_there_is_looked_for_and_then_sent_again(sms: Texting, status: int) -> None:
     ann = await hello(sms, twilio.refusal(status, 20500))
     await sms.resting(str(status))
-    sms.later(5)
+    sms.later(58)
+    await sms.resting("on its way")
+    sms.later(61)
     await ended(sms, ann)
-    assert [kind for kind, _ in sms.phone.requests] == ["create", "list", "create"]
+    assert [kind for kind, _ in sms.phone.requests] == ["create", "list", "list", "create"]
 
 
 async def test_what_cannot_be_found_is_sent_again_only_once_it_cannot_be_on_its_way(sms: Texting) -> None:
@@ -113,7 +115,7 @@ async def test_what_cannot_be_found_is_sent_again_only_once_it_cannot_be_on_its_
         return len(sms.phone.sent) == 1
 
     await sms.until(has_arrived)
-    sms.later(60)
+    sms.later(61)
     await ended(sms, ann)
     assert creates(sms) == 1
 

@@ -167,3 +167,15 @@ async def test_killed_twice_in_one_message_everything_is_sent_once(idle: Texting
         assert after <= 3 * (number + 1)
         assert before <= after
     assert len(idle.phone.sent) == 15
+
+
+async def test_what_was_under_way_at_a_crash_has_a_minute_to_arrive(idle: Texting) -> None:
+    await converse(idle, 1)
+    context, clock = idle.home.context, idle.home.clock
+    now = clock.now()
+    assert (await context.outbox.take("sms", 1, now, now + timedelta(seconds=30))).jobs
+    # Nobody settles it.
+    began_s = clock.moved_s
+    assert await lives(idle, None)
+    assert len(idle.phone.sent) == 3
+    assert clock.moved_s - began_s >= 60

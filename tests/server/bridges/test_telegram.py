@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from actors.channel_commands import BeginDelivery, MoveDelivery
+from protocol.errors import Code, Refusal, Refused
 from server.bridges.telegram_inbox import CODE_LIFE
 from server.settings import Settings
 from tests.server.bridges.texting import Texting, texting
@@ -132,13 +134,38 @@ async def test_a_busy_telegram_is_asked_when_it_says(sms: Texting) -> None:
     assert (await sms.delivery_of(ann))["state"] == "sent"
 
 
-async def test_a_telegram_that_fails_is_tried_again(sms: Texting) -> None:
-    await linked(sms)
+async def test_a_telegram_that_fails_may_have_sent_it(sms: Texting) -> None:
+    ann = await linked(sms)
     sms.bot.faults.append({"error_code": 502, "description": "Bad Gateway"})
     await write(sms, "Hello?")
     await sms.resting("502", "telegram")
     sms.later(5, "telegram")
-    assert await sms.settled("telegram") == ["done"]
+    assert await sms.settled("telegram") == ["unknown"]
+    assert (await sms.delivery_of(ann))["state"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("refused", "meanwhile", "ends"),
+    [(BeginDelivery, "pending", "done"), (MoveDelivery, "sending", "unknown")],
+)
+async def test_what_the_chat_refuses_is_in_doubt_only_once_it_was_sent(
+    sms: Texting, monkeypatch: pytest.MonkeyPatch, refused: type, meanwhile: str, ends: str
+) -> None:
+    await linked(sms)
+    ask, refusals = sms.home.context.chat.ask, [Refusal(Code.OVERLOADED, "No.")]
+
+    async def overloaded(by: Any, channel_id: Any, command: Any, **more: Any) -> Any:
+        if isinstance(command, refused) and refusals:
+            raise Refused(refusals.pop())
+        return await ask(by, channel_id, command, **more)
+
+    monkeypatch.setattr(sms.home.context.chat, "ask", overloaded)
+    await write(sms, "Hello?")
+    await sms.resting("overloaded", "telegram")
+    assert await sms.jobs("telegram") == [meanwhile]
+    sms.later(5, "telegram")
+    assert await sms.settled("telegram") == [ends]
+    assert len(sms.bot.sent) == 1
 
 
 async def test_a_telegram_that_cannot_be_reached_is_tried_again(quick_settings: Settings) -> None:

@@ -58,7 +58,7 @@ async def test_what_never_can_be_taken_is_let_go(sms: Texting, monkeypatch: pyte
     ("trouble", "outcome"),
     [
         (Refused(Refusal(Code.NOT_FOUND, "No.")), GivenUp("its channel is gone")),
-        (Refused(Refusal(Code.DRAINING, "No.")), Again(None, "its channel says draining", in_doubt=True)),
+        (Refused(Refusal(Code.DRAINING, "No.")), Again(None, "its channel says draining")),
         (Unavailable("the database is away"), Again(None, "the database is away")),
     ],
 )
@@ -100,6 +100,7 @@ def job(sms: Texting, bridge: str) -> Job:
         attempt=1,
         is_again=False,
         queued_at=sms.home.clock.now(),
+        idle_since=sms.home.clock.now(),
     )
 
 
