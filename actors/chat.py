@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from actors.actor import Cell
 from actors.catch_up import answering
 from actors.channel import Channel
-from actors.channel_commands import ChannelCommand, Done, Identity, JoinChannel, Result
+from actors.channel_commands import Ask, ChannelCommand, Done, Identity, JoinChannel, Result
 from actors.connection import Connection
 from actors.fanout import Fanout
 from actors.journal import Journal
@@ -114,14 +114,19 @@ class Chat:
 
     # Everything else.
 
-    async def ask(self, by: Identity, channel_id: ChannelId, command: ChannelCommand) -> Done:
+    async def ask(
+        self, by: Identity, channel_id: ChannelId, command: ChannelCommand, *, is_free: bool = False
+    ) -> Done:
         """Have a channel do something; posts, edits, deletes and reactions spend the user's budget.
 
-        Raises `Refused`. Cancelling gives up waiting, not the command.
+        What `is_free` goes past it. Raises `Refused`. Cancelling gives up waiting, not the command.
         """
         answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        act = ActOn(by, channel_id, command, answering(answered))
-        self.system.offer(("user", by.user_id), act)
+        if is_free:
+            self.system.offer(("channel", channel_id), Ask(by, command, answering(answered)))
+        else:
+            act = ActOn(by, channel_id, command, answering(answered))
+            self.system.offer(("user", by.user_id), act)
         try:
             result = await asyncio.wait_for(answered, ASK_DEADLINE_S)
         except TimeoutError:

@@ -50,7 +50,8 @@ class Arrivals:
         channel_id = await self._chat.direct(by, await self._assistant())
         content = arrival.content[:CONTENT_MAX_CHARS]
         post = PostMessage(content=content, nonce=arrival.nonce, via=bridge)
-        done = await self._chat.ask(by, channel_id, post)
+        # Other services do not repeat what was refused as too much: it would be lost.
+        done = await self._chat.ask(by, channel_id, post, is_free=True)
         about = {"bridge": bridge, "user_id": by.user_id, "seq": done.seq, "duplicate": done.duplicate}
         LOG.info("message taken", extra=about)
 

@@ -29,7 +29,7 @@ class PartQuery(Struct, frozen=True, kw_only=True):
     access="anyone",
     status=200,
     media_type="text/xml",
-    refuses=(Code.FORBIDDEN, Code.RATE_LIMITED, Code.OVERLOADED),
+    refuses=(Code.FORBIDDEN, Code.OVERLOADED),
 )
 async def receive_sms(call: Call, body: TwilioMessage) -> str:
     """Take in an SMS or a WhatsApp message that Twilio has got for us.

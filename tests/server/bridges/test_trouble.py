@@ -7,7 +7,7 @@ import pytest
 
 from actors.jobs import Again, GivenUp
 from protocol.errors import Code, Refusal, Refused, Unavailable
-from protocol.ids import MessageId
+from protocol.ids import MessageId, UserId
 from protocol.jobs import Job, JobId
 from protocol.rates import Rate
 from server.bridges import twilio_client
@@ -27,11 +27,14 @@ async def refused(sms: Texting, expect: int) -> None:
     await sms.post("/twilio_webhook", form, headers, expect)
 
 
-async def test_who_writes_too_fast_is_refused_and_may_repeat(quick_settings: Settings) -> None:
+async def test_what_comes_from_elsewhere_spends_no_budget(quick_settings: Settings) -> None:
     async with texting(quick_settings, command_rate=Rate(per_s=0.001, burst=1)) as sms:
-        await sms.person("ann", ANNS)
-        await sms.text(ANNS, "one")
-        await refused(sms, 429)
+        ann = await sms.person("ann", ANNS)
+        for text in ("one", "two", "three"):
+            await sms.text(ANNS, text)
+        said = [each["content"] for each in await sms.chat_of(ann) if each["sender_id"] == ann.id]
+        assert said == ["one", "two", "three"]
+        assert sms.home.context.chat.budget(UserId(ann.id))[1] == 1
 
 
 async def test_without_an_assistant_twilio_may_try_again(sms: Texting) -> None:
@@ -47,7 +50,7 @@ async def test_without_an_assistant_twilio_may_try_again(sms: Texting) -> None:
 async def test_what_never_can_be_taken_is_let_go(sms: Texting, monkeypatch: pytest.MonkeyPatch) -> None:
     await sms.person("ann", ANNS)
 
-    async def ask(*_: Any) -> Any:
+    async def ask(*_: Any, **__: Any) -> Any:
         raise Refused(Refusal(Code.CHANNEL_ARCHIVED, "No."))
 
     monkeypatch.setattr(sms.home.context.chat, "ask", ask)
