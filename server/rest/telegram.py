@@ -9,12 +9,18 @@ from server.routing import Routes
 
 telegram = Routes("Bridges")
 
+NO_BOT = Refusal(Code.CONFLICT, "This server has no Telegram bot.")
 NO_SECRET = Refusal(Code.FORBIDDEN, "The secret is missing or wrong.")
 
 
-@telegram.post("/auth/me/telegram", status=201)
+@telegram.post("/auth/me/telegram", status=201, refuses=(Code.CONFLICT,))
 async def offer_telegram_code(call: Call) -> Offer:
-    """Get a code: send it to the bot to talk to the assistant there. It works once, and for a while."""
+    """Get a code: send it to the bot to talk to the assistant there. It works once, and for a while.
+
+    Refused with `conflict` where the server has no bot.
+    """
+    if not call.context.settings.telegram_bot_token:
+        raise Refused(NO_BOT)
     return await call.context.bridges.telegram.offer(call.user_id)
 
 
@@ -31,7 +37,7 @@ def check_secret(call: Call) -> None:
     access="anyone",
     status=200,
     guard=check_secret,
-    refuses=(Code.FORBIDDEN, Code.RATE_LIMITED, Code.OVERLOADED),
+    refuses=(Code.FORBIDDEN, Code.OVERLOADED),
 )
 async def receive_telegram(call: Call, body: TelegramUpdate) -> TelegramReply:
     """Take in what somebody has written to the bot. Telegram may repeat itself: that changes nothing."""

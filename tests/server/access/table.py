@@ -73,7 +73,7 @@ ACCOUNT: Final = {
     "DELETE /auth/sessions/{session_id}": Line((204, 404, 404, 404, 404, 404)),
     "POST /auth/sync": Line((403,) * 6, {}),
     "GET /auth/verify": Line(ALL),
-    "POST /auth/me/telegram": Line(MADE),
+    "POST /auth/me/telegram": Line((409,) * 6),
     "GET /users/me": Line(ALL),
     "GET /users/": Line(ALL),
     "GET /users/{user_id}": Line(ALL),

@@ -70,6 +70,13 @@ async def test_a_code_works_once_and_for_a_while(sms: Texting) -> None:
     assert "do not know you" in (await write(sms, again["code"]))["text"]
 
 
+async def test_without_a_bot_there_is_no_code(quick_settings: Settings) -> None:
+    async with texting(quick_settings, telegram_bot_token="") as sms:
+        ann = await sms.home.person("ann")
+        refusal = await ann.post("/auth/me/telegram", expect=409)
+        assert refusal["code"] == "conflict"
+
+
 @pytest.mark.parametrize("spelling", ["/start {}", " {} ", "/start{}"])
 async def test_a_code_may_come_by_a_link_or_in_small_letters(sms: Texting, spelling: str) -> None:
     ann = await sms.home.person("ann")
