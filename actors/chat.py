@@ -30,6 +30,7 @@ from actors.user_mail import (
     ProfileChanged,
     Refresh,
     ReportChanged,
+    Spend,
     UserLimits,
     UserSurroundings,
 )
@@ -127,6 +128,9 @@ class Chat:
         else:
             act = ActOn(by, channel_id, command, answering(answered))
             self.system.offer(("user", by.user_id), act)
+        return await self._answer(answered)
+
+    async def _answer(self, answered: asyncio.Future[Result]) -> Done:
         try:
             result = await asyncio.wait_for(answered, ASK_DEADLINE_S)
         except TimeoutError:
@@ -134,6 +138,14 @@ class Chat:
         if isinstance(result, Refusal):
             raise Refused(result)
         return result
+
+    async def spend(self, user_id: UserId) -> None:
+        """Spend the user's budget on something that no channel does. Raises `Refused`."""
+        if self.limits.commands is None:
+            return
+        answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.system.offer(("user", user_id), Spend(answering(answered)))
+        await self._answer(answered)
 
     async def find_reaction(self, code: str, *, added: bool) -> ReactionKind | None:
         """The kind of reaction that `code` stands for; a deleted one only where it is taken back."""

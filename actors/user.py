@@ -40,6 +40,7 @@ from actors.user_mail import (
     Refresh,
     ReportChanged,
     Resolved,
+    Spend,
     UserSurroundings,
 )
 from protocol import commands
@@ -110,6 +111,8 @@ class User(Actor):
                 self._act(mail)
             case ActOn():
                 self._act_on(mail)
+            case Spend():
+                mail.answer(self._spend(None) or NOWHERE)
             case Resolved():
                 self._resolved(mail)
             case ProfileChanged():

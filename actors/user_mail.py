@@ -65,6 +65,12 @@ class ActOn(Struct, frozen=True):
     answer: Answer
 
 
+class Spend(Struct, frozen=True):
+    """Something outside of channels costs as much as a command."""
+
+    answer: Answer
+
+
 class Attach(Struct, frozen=True):
     """An authenticated connection wants its `ready`, and to be caught up from `cursors`.
 

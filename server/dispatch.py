@@ -87,6 +87,8 @@ async def _admit(route: Route, call: Call) -> None:
         raise Refused(Refusal(Code.FORBIDDEN, "This is for people whom Auth0 has logged in."))
     if route.access == "superuser" and not call.identity.is_superuser:
         raise Refused(Refusal(Code.FORBIDDEN, "Only a superuser may do this."))
+    if route.pays_first:
+        await call.context.chat.spend(call.user_id)
 
 
 def _argument_reader(route: Route, context: Context) -> Callable[[web.Request], Awaitable[Arguments]]:

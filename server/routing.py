@@ -62,6 +62,7 @@ class Shape(Struct, frozen=True, kw_only=True):
 class Route(Struct, frozen=True, kw_only=True):
     """One method of one path. `also` are other statuses of success; `spends_budget` counts as a command.
 
+    With `pays_first` it is spent before the body is read; else the command itself spends it.
     `guard` gets the call before its body is read, and raises Refused for whom it does not let in.
     A file of the body may have `file_max_bytes`; None: as many as the settings say.
     """
@@ -77,6 +78,7 @@ class Route(Struct, frozen=True, kw_only=True):
     refuses: tuple[Code, ...] = ()
     media_type: str = "application/json"
     spends_budget: bool = False
+    pays_first: bool = False
     guard: Callable[[Any], None] | None = None
     file_max_bytes: int | None = None
 

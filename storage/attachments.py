@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
 from protocol.ids import UserId
 from protocol.resources import Attachment
 from storage.engine import Database
 from storage.message_rows import attachment
-from storage.tables import attachments, channel_members, channels, messages
+from storage.tables import attachments, channel_members, channels, messages, users
 
 CHUNK_ROWS = 100
 
@@ -33,15 +33,28 @@ class Stored(Struct, frozen=True):
     sha256: str
 
 
+class TooMuchUnsent(Struct, frozen=True):
+    """Refused: what its owner has uploaded and not sent would be more than it may be."""
+
+
 class Attachments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, new: NewAttachment, now: datetime) -> Attachment:
+    async def add(
+        self, new: NewAttachment, now: datetime, *, unsent_max_bytes: int
+    ) -> Attachment | TooMuchUnsent:
+        """`unsent_max_bytes` is what this user may have in files that no message has, with this one."""
         values = {name: getattr(new, name) for name in new.__struct_fields__}
         row = insert(attachments).values(**values, created_at=now, updated_at=now).returning(attachments.c.id)
-        added = await self._database.write(lambda connection: connection.execute(row).scalar_one())
-        return attachment(added, new.name, new.content_type, new.size)
+
+        def transaction(connection: Connection) -> Attachment | TooMuchUnsent:
+            if _unsent_bytes(connection, new.owner_id) + new.size > unsent_max_bytes:
+                return TooMuchUnsent()
+            added = connection.execute(row).scalar_one()
+            return attachment(added, new.name, new.content_type, new.size)
+
+        return await self._database.write(transaction)
 
     async def find(self, attachment_id: int, user_id: UserId) -> Stored | None:
         """A file that is this user's, or that was sent where this user is a member now."""
@@ -72,6 +85,14 @@ class Attachments:
         """Those of these contents that a file has."""
         query = select(attachments.c.sha256).where(attachments.c.sha256.in_(hashes)).distinct()
         return set(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+
+def _unsent_bytes(connection: Connection, owner_id: UserId) -> int:
+    # One upload of a user at a time, so that two do not both find room for themselves.
+    connection.execute(select(users.c.id).where(users.c.id == owner_id).with_for_update())
+    is_unsent = attachments.c.message_id.is_(None) & (attachments.c.owner_id == owner_id)
+    total = select(func.coalesce(func.sum(attachments.c.size), 0)).where(is_unsent)
+    return int(connection.execute(total).scalar_one())
 
 
 def _is_shown() -> ColumnElement[bool]:

@@ -12,15 +12,20 @@ from server.file_answers import FileAnswer, disposition
 from server.routing import Routes
 from server.sniffing import TEXT, Sniffed, sniff
 from server.uploads import Upload
-from storage.attachments import NewAttachment
+from storage.attachments import NewAttachment, TooMuchUnsent
 
 LOG: Final = logging.getLogger("server.http")
 
 files = Routes("Files")
 
 IMAGE_MAX_PIXELS: Final = 100_000_000
+UNSENT_MAX_UPLOADS: Final = 40
+"""How many of the largest uploads somebody may have waiting to be sent, in bytes together."""
 SHOWN_BY_BROWSERS: Final = frozenset({"image/png", "image/gif", "image/webp", "image/jpeg"})
 NO_FILE: Final = Refusal(Code.NOT_FOUND, "There is no such file for you.")
+TOO_MUCH_UNSENT: Final = Refusal(
+    Code.CONFLICT, "Too much that you have uploaded is not sent yet: send it, or wait a day."
+)
 BOMB: Final = Refusal(
     Code.INVALID, f"A picture may have {IMAGE_MAX_PIXELS} pixels: send a smaller one.", field="file"
 )
@@ -30,7 +35,7 @@ class FileCreate(In, frozen=True, kw_only=True):
     file: Upload
 
 
-@files.post("/files", status=201)
+@files.post("/files", status=201, refuses=(Code.CONFLICT,), spends_budget=True, pays_first=True)
 async def upload_file(call: Call, body: FileCreate) -> Attachment:
     """Upload a file, to send it with a message within a day; what it is, its bytes say."""
     context, upload = call.context, body.file
@@ -45,7 +50,11 @@ async def upload_file(call: Call, body: FileCreate) -> Attachment:
         size=upload.blob.size,
         sha256=upload.blob.sha256,
     )
-    return await context.attachments.add(new, context.clock.now())
+    unsent_max_bytes = UNSENT_MAX_UPLOADS * context.settings.upload_max_bytes
+    added = await context.attachments.add(new, context.clock.now(), unsent_max_bytes=unsent_max_bytes)
+    if isinstance(added, TooMuchUnsent):
+        raise Refused(TOO_MUCH_UNSENT)
+    return added
 
 
 @files.get("/files/{file_id}", also=(206, 304, 412, 416), refuses=(Code.NOT_FOUND,), media_type="*/*")

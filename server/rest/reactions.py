@@ -53,7 +53,14 @@ async def list_reactions(call: Call, query: PageQuery) -> Page[ReactionKind]:
     return page_of(found, query.size, lambda kind: kind.id)
 
 
-@reactions.post("/reactions", status=201, refuses=(Code.TAKEN, Code.CONFLICT), file_max_bytes=IMAGE_MAX_BYTES)
+@reactions.post(
+    "/reactions",
+    status=201,
+    refuses=(Code.TAKEN, Code.CONFLICT),
+    file_max_bytes=IMAGE_MAX_BYTES,
+    spends_budget=True,
+    pays_first=True,
+)
 async def create_reaction(call: Call, body: ReactionCreate) -> ReactionKind:
     """Make a reaction of a picture; what it is, its bytes say."""
     context, blob = call.context, body.image.blob

@@ -49,7 +49,7 @@ class AllReportsQuery(ReportQuery, frozen=True, kw_only=True, forbid_unknown_fie
     reporter_id: AUserId | None = None
 
 
-@reports.post("/reports", status=201)
+@reports.post("/reports", status=201, spends_budget=True, pays_first=True)
 async def file_report(call: Call, body: ReportCreate) -> Report:
     """Report something to those who run this server."""
     return await call.context.reports.file(call.identity, body.title, body.content)

@@ -54,7 +54,9 @@ class MessageQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=T
     after: Bound | None = None
 
 
-@search.get("/search", refuses=(*MEMBER_REFUSALS, Code.INVALID, Code.OVERLOADED))
+@search.get(
+    "/search", refuses=(*MEMBER_REFUSALS, Code.INVALID, Code.OVERLOADED), spends_budget=True, pays_first=True
+)
 async def search_messages(call: Call, query: MessageQuery) -> Page[Hit]:
     """Find messages in your channels and conversations, the best matches first.
 

@@ -87,4 +87,6 @@ class DatabaseStage:
 
     async def add_file(self, owner_id: UserId, name: str) -> Attachment:
         new = NewAttachment(owner_id=owner_id, name=name, content_type="text/plain", size=3, sha256="0" * 64)
-        return await Attachments(self._database).add(new, self._now())
+        added = await Attachments(self._database).add(new, self._now(), unsent_max_bytes=100)
+        assert isinstance(added, Attachment)
+        return added

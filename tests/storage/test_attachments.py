@@ -10,12 +10,15 @@ from msgspec import structs
 from protocol.facts import ChannelClosed, MemberLeft, MessageDeleted, Repeats, Spent, Written
 from protocol.ids import ChannelId, UserId
 from protocol.resources import Attachment, Message
-from storage.attachments import Attachments, NewAttachment, Stored
+from storage.attachments import Attachments, NewAttachment, Stored, TooMuchUnsent
 from storage.engine import Database
 from storage.sweeping import sweep_deleted_channels
 from tests.storage.people import LATER, NOW, Chat, deleted, profile
 
 DAY = timedelta(days=1)
+
+
+UNSENT_MAX = 10_000_000
 
 
 @pytest.fixture
@@ -35,7 +38,9 @@ async def add(chat: Chat, files: Attachments, by: int = 0, **fields: Any) -> Att
         "size": 3,
         "sha256": "a" * 64,
     } | fields
-    return await files.add(NewAttachment(owner_id=chat.ids[by], **values), NOW)
+    added = await files.add(NewAttachment(owner_id=chat.ids[by], **values), NOW, unsent_max_bytes=UNSENT_MAX)
+    assert isinstance(added, Attachment)
+    return added
 
 
 async def readers(chat: Chat, files: Attachments, file: Attachment) -> list[int]:
@@ -46,6 +51,17 @@ async def readers(chat: Chat, files: Attachments, file: Attachment) -> list[int]
 async def the_message(chat: Chat, channel_id: ChannelId) -> Message:
     (message,) = await chat.messages.history(channel_id, None, None, 1)
     return message
+
+
+async def test_what_somebody_has_not_sent_is_bounded(chat: Chat, files: Attachments) -> None:
+    room = await chat.channel("room")
+    big = await add(chat, files, size=UNSENT_MAX - 2)
+    new = NewAttachment(owner_id=chat.ids[0], name="b", content_type="text/plain", size=3, sha256="b" * 64)
+    assert await files.add(new, NOW, unsent_max_bytes=UNSENT_MAX) == TooMuchUnsent()
+    assert await files.find_kept(["b" * 64]) == set()
+    await add(chat, files, by=1)
+    await chat.say(room, "here", attachments=(big,))
+    await add(chat, files)
 
 
 async def test_an_unsent_file_is_its_owners(chat: Chat, files: Attachments) -> None:

@@ -3,10 +3,13 @@
 from ipaddress import ip_network
 
 import pytest
+from aiohttp import FormData
 
 from protocol.rates import Rate
+from server.rest.files import UNSENT_MAX_UPLOADS
 from server.settings import Settings
 from tests.server.rest.client import PASSWORD, Api, serving
+from tests.server.uploading import upload
 
 THRICE = Rate(per_s=0.01, burst=3)
 TOLD = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -61,6 +64,33 @@ async def test_proving_a_password_is_throttled_like_logging_in(settings: Setting
         await running.nobody.refused(
             "POST", "/auth/login", {"username": "alice", "password": PASSWORD}, expect=429
         )
+
+
+async def test_what_costs_much_spends_the_same_budget_as_posts(settings: Settings) -> None:
+    async with serving(settings, command_rate=Rate(per_s=0.001, burst=3)) as running:
+        alice = await running.nobody.newcomer("alice")
+        await upload(alice)
+        assert told(alice)[:2] == (3, 2)
+        await alice.post("/reports", {"title": "Spam", "content": "Much."})
+        assert told(alice)[:2] == (3, 1)
+        await alice.get("/search?q=hello")
+        assert told(alice)[:2] == (3, 0)
+        for method, path in (("POST", "/files"), ("POST", "/reactions"), ("POST", "/reports")):
+            # Before the body is looked at.
+            assert await alice.refused(method, path, {}, expect=429) == ("rate_limited",)
+        assert await alice.refused("GET", "/search?q=hello", expect=429) == ("rate_limited",)
+        assert int(alice.headers["Retry-After"]) > 1
+        await alice.get("/reports")
+
+
+async def test_too_much_that_is_not_sent_is_refused(settings: Settings) -> None:
+    async with serving(settings, upload_max_bytes=1_000) as running:
+        alice = await running.nobody.newcomer("alice")
+        for _ in range(UNSENT_MAX_UPLOADS):
+            await upload(alice, b"x" * 1_000)
+        form = FormData()
+        form.add_field("file", b"x", filename="a.txt")
+        assert await alice.refused("POST", "/files", data=form, expect=409) == ("conflict",)
 
 
 async def test_a_registration_tells_how_many_are_left(settings: Settings) -> None:
