@@ -15,7 +15,7 @@ OPEN_STATES = ("pending", "sending")
 def queue(tables: Tables, fact: JobQueued) -> None:
     if fact.key not in tables.jobs:
         tables.last_job_id += 1
-        tables.jobs[fact.key] = JobRow(JobId(tables.last_job_id), fact, fact.at)
+        tables.jobs[fact.key] = JobRow(JobId(tables.last_job_id), fact, fact.at, fact.at)
 
 
 class MemoryOutbox:
@@ -34,26 +34,26 @@ class MemoryOutbox:
         ]
         due = sorted(due, key=lambda row: (row.next_at, row.id))[:limit]
         later = [row.next_at for row in rows if row.next_at > now]
-        return Due(tuple(self._take(row, until) for row in due), min(later, default=None))
+        return Due(tuple(self._take(row, until, now) for row in due), min(later, default=None))
 
     async def extend(self, jobs: Sequence[Job], until: datetime, now: datetime) -> frozenset[JobId]:
         held = [(job, row) for job in jobs if (row := self._held(job)) is not None]
         for _, row in held:
-            row.next_at = until
+            row.next_at, row.updated_at = until, now
         return frozenset(job.id for job, _ in held)
 
     async def settle(self, settlements: Sequence[Settlement], now: datetime) -> frozenset[JobId]:
         held = [(each, row) for each in settlements if (row := self._held(each.job)) is not None]
         for settlement, row in held:
             row.state, row.error = settlement.state, settlement.error
-            row.next_at = settlement.next_at or now
+            row.next_at, row.updated_at = settlement.next_at or now, now
         return frozenset(row.id for _, row in held)
 
     async def reclaim(self, kind: JobKind, now: datetime) -> int:
         left = [row for row in self._open() if (row.queued.kind, row.state) == (kind, "sending")]
         left = [row for row in left if row.next_at > now]
         for row in left:
-            row.next_at = now
+            row.next_at = row.updated_at = now
         return len(left)
 
     def _open(self) -> list[JobRow]:
@@ -67,9 +67,9 @@ class MemoryOutbox:
         row = self._tables.jobs[job.key]
         return row if row.state == "sending" and row.attempts == job.attempt else None
 
-    def _take(self, row: JobRow, until: datetime) -> Job:
-        is_again = row.state == "sending"
-        row.state, row.next_at, row.attempts = "sending", until, row.attempts + 1
+    def _take(self, row: JobRow, until: datetime, now: datetime) -> Job:
+        is_again, idle_since = row.state == "sending", row.updated_at
+        row.state, row.next_at, row.attempts, row.updated_at = "sending", until, row.attempts + 1, now
         return Job(
             id=row.id,
             kind=row.queued.kind,
@@ -79,5 +79,5 @@ class MemoryOutbox:
             attempt=row.attempts,
             is_again=is_again,
             queued_at=row.queued.at,
-            idle_since=row.queued.at,
+            idle_since=idle_since,
         )

@@ -99,6 +99,7 @@ class JobRow(Struct):
     id: JobId
     queued: JobQueued
     next_at: datetime
+    updated_at: datetime
     state: JobState = "pending"
     attempts: int = 0
     error: str | None = None
