@@ -293,8 +293,8 @@ def jobs_outlive_their_messages() -> Iterator[None]:
 def doubt_is_not_told() -> Iterator[None]:
     take = MemoryOutbox._take
 
-    def as_new(self: MemoryOutbox, row: Any, until: Any) -> Any:
-        return structs.replace(take(self, row, until), is_again=False)
+    def as_new(self: MemoryOutbox, row: Any, until: Any, now: Any) -> Any:
+        return structs.replace(take(self, row, until, now), is_again=False)
 
     with patched(MemoryOutbox, _take=as_new):
         yield
