@@ -42,16 +42,16 @@ async def test_whenever_the_server_is_killed_there_is_one_report_one_answer_and_
     tmp_path: Path, sqlite_url: str
 ) -> None:
     async with story(tmp_path, Path(sqlite_url.removeprefix("sqlite:///"))) as told:
-        people = [await told.person(f"p{number}", f"+1500555010{number}") for number in range(9)]
-        arriving, asked, handed_over, filing, filed, answered, sending, unheard, noting = people
+        people = [await told.person(f"p{number}", f"+1500555010{number}") for number in range(8)]
+        arriving, asked, handed_over, filing, filed, answered, unheard, noting = people
         for number, person in enumerate((asked, handed_over, filed), start=1):
             told.held.add((person.api.name, number))
             await told.texts(person)
             await told.model_asked(person, number)
-        for number, (person, fault) in enumerate(((sending, "stall before"), (unheard, "stall")), start=1):
-            told.phone.faults.append(fault)
-            await told.texts(person)
-            await told.phone_asked(number)
+        # What Twilio never took is sent again after a minute: tests/server/bridges injects the time.
+        told.phone.faults.append("stall")
+        await told.texts(unheard)
+        await told.phone_asked(1)
         await filing_is_held(told, filing)
         told.held.clear()
         await killed(told)
