@@ -18,7 +18,8 @@ from tests.server.rest.client import Api, Json
 from tests.stand_ins import twilio
 from tests.stand_ins.openai import OpenAI, Reply, Says, Use, openai
 
-PATIENCE_S: Final = 30.0
+# Longer than the minute for which what is in doubt is left alone.
+PATIENCE_S: Final = 80.0
 """Only ever waited for when a promise is broken."""
 ANSWER: Final = ("It is", " filed, ")
 REQUESTS: Final = 3
