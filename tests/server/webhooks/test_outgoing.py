@@ -143,6 +143,7 @@ async def test_what_was_deleted_before_it_was_told_is_told_as_deleted_only(story
 
 
 async def test_a_webhook_that_was_removed_is_told_nothing(story: Story) -> None:
+    await story.settled()
     await story.owner.delete(f"{story.path}/webhooks/{story.webhook['id']}")
     await story.say("one")
     assert (await story.owner.get(f"{story.path}/webhooks"))["items"] == []
