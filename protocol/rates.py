@@ -28,11 +28,15 @@ class TokenBucket:
 
     def take(self, now_s: float) -> float:
         """Spend one token: 0.0, or the seconds after which there will be one to spend."""
-        self._refill(now_s)
-        if self._tokens >= 1.0:
+        wait_s = self.wait(now_s)
+        if wait_s == 0.0:
             self._tokens -= 1.0
-            return 0.0
-        return (1.0 - self._tokens) / self._rate.per_s
+        return wait_s
+
+    def wait(self, now_s: float) -> float:
+        """Seconds until there is a token to spend, 0.0 when there is; spends none."""
+        self._refill(now_s)
+        return max(0.0, 1.0 - self._tokens) / self._rate.per_s
 
     def give_back(self) -> None:
         """Undo one `take` that turned out not to count."""
@@ -88,6 +92,11 @@ class KeyedBuckets:
             self._forget_stalest()
         self._buckets.move_to_end(key)
         return bucket.take(now_s)
+
+    def wait(self, key: Hashable, now_s: float) -> float:
+        """As `TokenBucket.wait`, for this key."""
+        bucket = self._buckets.get(key)
+        return 0.0 if bucket is None else bucket.wait(now_s)
 
     def budget(self, key: Hashable, now_s: float) -> Budget | None:
         """What is left for this key; None where everything is let through."""

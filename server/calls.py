@@ -143,6 +143,10 @@ class Call:
         now_s = self.context.clock.monotonic()
         self.show(self.context.throttles.login_budget(login, self.origin.address, now_s))
 
+    def show_refresh_budget(self) -> None:
+        """Say beside the answer how often refreshing may still fail."""
+        self.show(self.context.throttles.refresh_budget(self.origin.address, self.context.clock.monotonic()))
+
     def show_registration_budget(self) -> None:
         """Say beside the answer how many accounts this address may still make."""
         now_s = self.context.clock.monotonic()

@@ -78,8 +78,16 @@ class Logins:
         LOG.info("logged in", extra={"user_id": user_id, "address": origin.address})
         return self._response(user, session_id, token, now)
 
-    async def refresh(self, secret: str) -> AuthResponse:
+    async def refresh(self, secret: str, origin: Origin) -> AuthResponse:
         """A new pair for an unused refresh token; a used one ends its session. Raises Refused."""
+        self._throttles.may_refresh(origin.address, self._clock.monotonic())
+        try:
+            return await self._rotate(secret)
+        except Refused:
+            self._throttles.refresh_failed(origin.address, self._clock.monotonic())
+            raise
+
+    async def _rotate(self, secret: str) -> AuthResponse:
         now = self._clock.now()
         token = new_refresh_token()
         outcome = await self._sessions.rotate_refresh_token(

@@ -1,4 +1,4 @@
-"""How often somebody may fail to log in, or register."""
+"""How often somebody may fail to log in or to refresh, or register."""
 
 import unicodedata
 
@@ -8,11 +8,13 @@ from server.addresses import throttle_key
 
 
 class Throttles:
-    """How often an account may fail to log in, and an address may fail or register."""
+    """How often an account may fail to log in, and an address may fail to log in or to refresh, or register."""
 
     def __init__(self, login_failures: Rate | None, registrations: Rate | None) -> None:
         self._by_account = KeyedBuckets(login_failures)
         self._by_address = KeyedBuckets(login_failures)
+        # Apart from log-ins: many who come back after a night behind one address keep nobody from logging in.
+        self._refreshes = KeyedBuckets(login_failures)
         self._registrations = KeyedBuckets(registrations)
 
     def try_login(self, login: str, address: str, now_s: float) -> None:
@@ -39,6 +41,21 @@ class Throttles:
             self._by_address.budget(throttle_key(address), now_s),
         )
         return min(filter(None, budgets), key=lambda budget: budget.remaining, default=None)
+
+    def may_refresh(self, address: str, now_s: float) -> None:
+        """Many at once may: what they show cannot be guessed, so that only failures count, once they are known.
+
+        Raises Refused `rate_limited`.
+        """
+        wait_s = self._refreshes.wait(throttle_key(address), now_s)
+        refuse_until(wait_s, "Too many refresh tokens from your address were not valid. Wait, or log in.")
+
+    def refresh_failed(self, address: str, now_s: float) -> None:
+        self._refreshes.take(throttle_key(address), now_s)
+
+    def refresh_budget(self, address: str, now_s: float) -> Budget | None:
+        """What is left of the address's failed refreshes."""
+        return self._refreshes.budget(throttle_key(address), now_s)
 
     def registration_budget(self, address: str, now_s: float) -> Budget | None:
         """What is left of the address's registrations."""

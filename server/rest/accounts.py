@@ -90,11 +90,15 @@ async def log_in(call: Call, body: Credentials) -> AuthResponse:
         Code.TOKEN_REVOKED,
         Code.TOKEN_REUSED,
         Code.ACCOUNT_DISABLED,
+        Code.RATE_LIMITED,
     ),
 )
 async def refresh(call: Call, body: Refresh) -> AuthResponse:
     """Take a refresh token for a new pair; using one twice ends its session."""
-    return await call.context.logins.refresh(body.refresh_token)
+    try:
+        return await call.context.logins.refresh(body.refresh_token, call.origin)
+    finally:
+        call.show_refresh_budget()
 
 
 @accounts.post("/auth/logout", status=204)

@@ -59,6 +59,15 @@ def test_waiting_as_told_is_enough() -> None:
     assert bucket.take(wait_s + 1e-9) == 0.0
 
 
+def test_asking_how_long_to_wait_spends_nothing() -> None:
+    buckets = KeyedBuckets(Rate(per_s=2.0, burst=1))
+    assert [buckets.wait("a", 0.0) for _ in range(3)] == [0.0] * 3
+    assert len(buckets) == 0
+    buckets.take("a", 0.0)
+    assert [buckets.wait("a", 0.0), buckets.wait("a", 0.25), buckets.wait("a", 0.5)] == [0.5, 0.25, 0.0]
+    assert buckets.take("a", 0.5) == 0.0
+
+
 def test_keys_have_budgets_of_their_own() -> None:
     buckets = KeyedBuckets(Rate(per_s=1.0, burst=1))
     assert [buckets.take("a", 0.0), buckets.take("b", 0.0), buckets.take("a", 0.0)] == [0.0, 0.0, 1.0]

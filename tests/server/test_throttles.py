@@ -1,4 +1,4 @@
-"""How often somebody may fail to log in, or register."""
+"""How often somebody may fail to log in or to refresh, or register."""
 
 import pytest
 
@@ -56,6 +56,8 @@ def test_without_rates_nothing_is_refused() -> None:
     for _ in range(100):
         fail(throttles, "alice", "a")
         throttles.register("a", 0.0)
+        throttles.may_refresh("a", 0.0)
+        throttles.refresh_failed("a", 0.0)
 
 
 # What is left.
@@ -78,6 +80,7 @@ def test_without_rates_nothing_is_left_to_tell() -> None:
     throttles = Throttles(None, None)
     assert throttles.login_budget("alice", "a", 0.0) is None
     assert throttles.registration_budget("a", 0.0) is None
+    assert throttles.refresh_budget("a", 0.0) is None
 
 
 # Attacks.
@@ -117,5 +120,6 @@ def test_a_spray_of_names_and_addresses_keeps_memory_bounded() -> None:
     for number in range(25_000):
         fail(throttles, f"user{number}", f"2001:db8:{number:x}::1")
         throttles.register(f"2001:db8:{number:x}::1", 0.0)
-    sizes = [len(throttles._by_account), len(throttles._by_address), len(throttles._registrations)]
-    assert sizes == [10_000] * 3
+        throttles.refresh_failed(f"2001:db8:{number:x}::1", 0.0)
+    kept = (throttles._by_account, throttles._by_address, throttles._refreshes, throttles._registrations)
+    assert [len(buckets) for buckets in kept] == [10_000] * 4

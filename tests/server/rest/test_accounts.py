@@ -273,6 +273,34 @@ async def test_an_unknown_refresh_token_is_refused(nobody: Api) -> None:
     )
 
 
+async def test_an_address_that_shows_too_many_bad_refresh_tokens_is_throttled(settings: Settings) -> None:
+    async with serving(settings, login_failure_rate=THREE) as running:
+        alice = await running.nobody.newcomer("alice")
+        for _ in range(3):
+            body = {"refresh_token": "x" * 43}
+            await running.nobody.refused("POST", "/auth/refresh", body, expect=401)
+        right = {"refresh_token": alice.refresh_token}
+        assert await running.nobody.refused("POST", "/auth/refresh", right, expect=429) == ("rate_limited",)
+        assert int(running.nobody.headers["Retry-After"]) > 0
+        assert running.nobody.headers["RateLimit-Remaining"] == "0"
+        # Whoever is refused there can still log in.
+        await running.nobody.log_in("alice")
+
+
+async def test_refreshing_rightly_costs_nothing_however_many_do_so_at_once(settings: Settings) -> None:
+    async with serving(settings, login_failure_rate=THREE) as running:
+        people = [await running.nobody.newcomer() for _ in range(10)]
+
+        async def refreshed(person: Api) -> int:
+            body = {"refresh_token": person.refresh_token}
+            async with running.nobody.session.post("/auth/refresh", json=body) as answer:
+                return answer.status
+
+        assert await asyncio.gather(*map(refreshed, people)) == [200] * 10
+        await running.nobody.refused("POST", "/auth/refresh", {"refresh_token": "x"}, expect=401)
+        assert running.nobody.headers["RateLimit-Remaining"] == "2"
+
+
 async def test_a_disabled_user_cannot_refresh(running: Running) -> None:
     alice = await running.nobody.newcomer("alice")
     await running.context.accounts.disable(alice.user["id"], running.context.clock.now())
