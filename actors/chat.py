@@ -216,7 +216,7 @@ class Chat:
     def presence(self, user_id: UserId) -> Status:
         return self._presence.status_of(user_id)
 
-    def budget(self, user_id: UserId) -> tuple[int, int, int]:
+    def budget(self, user_id: UserId) -> tuple[int, int, float]:
         """Commands a user may send at once, how many are left, and seconds until all are there again."""
         rate = self.limits.commands
         if rate is None:
@@ -225,7 +225,7 @@ class Chat:
         if not isinstance(actor, User):
             return rate.burst, rate.burst, 0
         remaining, reset_s = actor.remaining(self._clock.monotonic())
-        return rate.burst, remaining, round(reset_s)
+        return rate.burst, remaining, reset_s
 
     async def stop(self) -> None:
         """Finish what was accepted, then answer whoever is left with `draining`."""

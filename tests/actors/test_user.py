@@ -67,6 +67,7 @@ async def test_a_command_costs_a_token_and_they_come_back() -> None:
         assert (refused.retryable, refused.retry_after_ms) == (True, 500)
         assert on.chat.budget(ann.user_id) == (2, 0, 1)
         await on.pass_s(0.5)
+        assert on.chat.budget(ann.user_id) == (2, 1, 0.5)
         assert codes(await on.say(ann, commands.Ping())) == [Pong]
 
 

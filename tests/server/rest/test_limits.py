@@ -5,6 +5,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import FormData
 
+from protocol.ids import UserId
 from protocol.rates import Rate
 from server.rest.files import UNSENT_MAX_UPLOADS
 from server.settings import Settings
@@ -131,3 +132,12 @@ async def test_behind_a_trusted_proxy_what_the_client_invents_counts_for_nothing
             async with running.nobody.session.post("/auth/register", json=body, headers=headers) as answer:
                 statuses.append(answer.status)
         assert statuses == [201, 201, 201, 429, 429]
+
+
+async def test_whoever_waits_until_the_reset_finds_all_of_it_there(settings: Settings) -> None:
+    async with serving(settings, command_rate=Rate(per_s=1 / 10.4, burst=4)) as running:
+        alice = await running.nobody.newcomer("alice")
+        await alice.post("/reports", {"title": "Spam", "content": "Much."})
+        _, left, full_in_s = running.context.chat.budget(UserId(alice.id))
+        assert left == 3
+        assert told(alice)[2] >= full_in_s > 0
