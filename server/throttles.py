@@ -8,7 +8,7 @@ from server.addresses import throttle_key
 
 
 class Throttles:
-    """How often an account may fail to log in, and an address may fail to log in or to refresh, or register."""
+    """How often an account may fail to log in, and an address may fail to, or to refresh, or register."""
 
     def __init__(self, login_failures: Rate | None, registrations: Rate | None) -> None:
         self._by_account = KeyedBuckets(login_failures)
@@ -43,7 +43,7 @@ class Throttles:
         return min(filter(None, budgets), key=lambda budget: budget.remaining, default=None)
 
     def may_refresh(self, address: str, now_s: float) -> None:
-        """Many at once may: what they show cannot be guessed, so that only failures count, once they are known.
+        """Many at once may: nobody guesses a token, so that failures count only once they are known.
 
         Raises Refused `rate_limited`.
         """
