@@ -58,7 +58,10 @@ class UserRole(Struct, frozen=True):
 
 
 class Attachment(Struct, frozen=True):
-    """A file sent with a message. `size` in bytes."""
+    """A file sent with a message. `size` in bytes.
+
+    What came by MMS or WhatsApp stays where it is: its `url` is that of another server, and its `size` is 0.
+    """
 
     id: int
     name: str

@@ -1,10 +1,14 @@
-"""Uploaded files as rows: whose they are, which message they were sent with, and who may have them."""
+"""Attachments as rows: uploaded files, and links to what is elsewhere.
+
+Whose they are, which message they were sent with, and who may have them.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from protocol.ids import UserId
 from protocol.resources import Attachment
@@ -23,6 +27,14 @@ class NewAttachment(Struct, frozen=True, kw_only=True):
     content_type: str
     size: int
     sha256: str
+
+
+class NewLink(Struct, frozen=True):
+    """Something that is elsewhere: nothing is known of its bytes, and it is never fetched from here."""
+
+    name: str
+    content_type: str
+    url: str
 
 
 class Stored(Struct, frozen=True):
@@ -56,8 +68,21 @@ class Attachments:
 
         return await self._database.write(transaction)
 
+    async def add_links(
+        self, owner_id: UserId, links: Sequence[NewLink], now: datetime
+    ) -> tuple[Attachment, ...]:
+        """In their order. Those that no message is sent with are forgotten like unsent files."""
+        rows = [_link_row(owner_id, link, now) for link in links]
+
+        def transaction(connection: Connection) -> tuple[Attachment, ...]:
+            ids = [connection.execute(row).scalar_one() for row in rows]
+            named = zip(ids, links, strict=True)
+            return tuple(attachment(each, link.name, link.content_type, 0, link.url) for each, link in named)
+
+        return await self._database.write(transaction) if rows else ()
+
     async def find(self, attachment_id: int, user_id: UserId) -> Stored | None:
-        """A file that is this user's, or that was sent where this user is a member now."""
+        """A file that is this user's, or that was sent where this user is a member now; never a link."""
         query = (
             select(attachments.c.name, attachments.c.content_type, attachments.c.sha256)
             .outerjoin(messages, messages.c.id == attachments.c.message_id)
@@ -66,7 +91,8 @@ class Attachments:
                 channel_members,
                 and_(channel_members.c.channel_id == channels.c.id, channel_members.c.user_id == user_id),
             )
-            .where(attachments.c.id == attachment_id, or_(attachments.c.owner_id == user_id, _is_shown()))
+            .where(attachments.c.id == attachment_id, attachments.c.link.is_(None))
+            .where(or_(attachments.c.owner_id == user_id, _is_shown()))
         )
         row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else Stored(*row)
@@ -85,6 +111,20 @@ class Attachments:
         """Those of these contents that a file has."""
         query = select(attachments.c.sha256).where(attachments.c.sha256.in_(hashes)).distinct()
         return set(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+
+def _link_row(owner_id: UserId, link: NewLink, now: datetime) -> ReturningInsert[int]:
+    row = insert(attachments).values(
+        owner_id=owner_id,
+        name=link.name,
+        content_type=link.content_type,
+        size=0,
+        sha256="",
+        link=link.url,
+        created_at=now,
+        updated_at=now,
+    )
+    return row.returning(attachments.c.id)
 
 
 def _unsent_bytes(connection: Connection, owner_id: UserId) -> int:

@@ -129,7 +129,7 @@ class Channels:
         is_free = (attachments.c.owner_id == owner_id) & attachments.c.message_id.is_(None)
         query = select(attachments).where(attachments.c.id.in_(ids), is_free).order_by(attachments.c.id)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [attachment(row.id, row.name, row.content_type, row.size) for row in rows]
+        return [attachment(row.id, row.name, row.content_type, row.size, row.link) for row in rows]
 
     async def has_posted(self, sender_id: UserId, nonce: str) -> bool:
         """Whether this user has sent a message with this nonce, in whatever channel."""

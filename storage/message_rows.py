@@ -35,7 +35,7 @@ ANNEXES = RowsStatement(
     FROM message_reactions AS given JOIN reactions ON reactions.id = given.reaction_id
     WHERE given.message_id IN (SELECT message_id FROM wanted)
     UNION ALL
-    SELECT 'attachment', message_id, id, size, content_type, name, NULL
+    SELECT 'attachment', message_id, id, size, content_type, name, link
     FROM attachments WHERE message_id IN (SELECT message_id FROM wanted)
     UNION ALL
     SELECT 'delivery', message_id, id, NULL, error_code, transport, state
@@ -87,14 +87,18 @@ def _hang(annex: Annex, row: Any) -> None:
         case "reaction":
             annex.reactions[row.code] = _reacted(annex.reactions.get(row.code), row)
         case "attachment":
-            annex.attachments.append(attachment(row.id, row.name, row.code, row.number))
+            annex.attachments.append(attachment(row.id, row.name, row.code, row.number, row.url))
         case _:
             annex.transport = row.name
             annex.parts.append(DeliveryPart(row.url, row.code))
 
 
-def attachment(attachment_id: int, name: str, content_type: str, size: int) -> Attachment:
-    return Attachment(attachment_id, name, content_type, size, f"/files/{attachment_id}")
+def attachment(
+    attachment_id: int, name: str, content_type: str, size: int, link: str | None = None
+) -> Attachment:
+    """A file, or with `link` something that is elsewhere."""
+    url = f"/files/{attachment_id}" if link is None else link
+    return Attachment(attachment_id, name, content_type, size, url)
 
 
 def _reacted(earlier: Reaction | None, row: Any) -> Reaction:

@@ -110,6 +110,7 @@ attachments = Table(
     Column("content_type", String(255), nullable=False),
     Column("size", BIG_INTEGER, nullable=False),
     Column("sha256", String(64), nullable=False),
+    Column("link", Text),
     *timestamps(),
     **NEVER_REUSED,
 )

@@ -10,7 +10,7 @@ from msgspec import structs
 from protocol.facts import ChannelClosed, MemberLeft, MessageDeleted, Repeats, Spent, Written
 from protocol.ids import ChannelId, UserId
 from protocol.resources import Attachment, Message
-from storage.attachments import Attachments, NewAttachment, Stored, TooMuchUnsent
+from storage.attachments import Attachments, NewAttachment, NewLink, Stored, TooMuchUnsent
 from storage.engine import Database
 from storage.sweeping import sweep_deleted_channels
 from tests.storage.people import LATER, NOW, Chat, deleted, profile
@@ -19,6 +19,8 @@ DAY = timedelta(days=1)
 
 
 UNSENT_MAX = 10_000_000
+PICTURE = NewLink("image-1.jpeg", "image/jpeg", "https://media.example/ME1")
+VOICE = NewLink("audio-2.amr", "audio/amr", "https://media.example/ME2")
 
 
 @pytest.fixture
@@ -166,3 +168,33 @@ async def test_sweeping_and_sending_at_once_never_lose_a_sent_file(chat: Chat, f
     part = chat.part(room, chat.post(room, "look", attachments=(file,)))
     (result,), swept = await asyncio.gather(chat.commit(part), files.sweep_unsent(LATER))
     assert (type(result), swept) in {(Written, 0), (Spent, 1)}
+
+
+async def test_a_link_goes_with_a_message_and_is_shown_as_what_it_is(chat: Chat, files: Attachments) -> None:
+    room, ann = await chat.channel("room"), chat.ids[0]
+    links = await files.add_links(ann, [PICTURE, VOICE], NOW)
+    assert links[0] == Attachment(links[0].id, "image-1.jpeg", "image/jpeg", 0, "https://media.example/ME1")
+    assert await chat.channels.find_attachments(ann, [each.id for each in links]) == list(links)
+    await chat.say(room, "", attachments=links)
+    assert (await the_message(chat, room)).attachments == links
+    assert await files.add_links(ann, [], NOW) == ()
+
+
+async def test_nobody_downloads_a_link(chat: Chat, files: Attachments) -> None:
+    room = await chat.channel("room")
+    (link,) = await files.add_links(chat.ids[0], [PICTURE], NOW)
+    assert await readers(chat, files, link) == []
+    await chat.say(room, "look", attachments=(link,))
+    assert await readers(chat, files, link) == []
+
+
+async def test_a_link_is_gone_with_its_message_like_a_file(chat: Chat, files: Attachments) -> None:
+    room, ann = await chat.channel("room"), chat.ids[0]
+    (sent,) = await files.add_links(ann, [PICTURE], NOW)
+    await chat.say(room, "look", attachments=(sent,))
+    await files.add_links(ann, [VOICE], NOW)
+    assert await files.sweep_unsent(NOW + DAY) == 1
+    gone = deleted(await the_message(chat, room))
+    await chat.write(room, MessageDeleted(at=LATER, seq=chat.next_seq(room), message=gone))
+    assert (await the_message(chat, room)).attachments == ()
+    assert await files.sweep_unsent(NOW + DAY) == 1

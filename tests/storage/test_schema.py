@@ -12,10 +12,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
 from storage import schema
+from storage.attachments import Attachments, NewAttachment, NewLink
 from storage.engine import Database
 from storage.revision import is_current, newest_revision
-from storage.tables import metadata, reactions, server_state
+from storage.tables import attachments, metadata, reactions, server_state
 from storage.urls import driver_url
+from tests.storage.people import NOW, Chat
 
 REQUIRED_INDEXES = {
     "users": {"ix_users_username", "ix_users_email", "ix_users_phone_number"},
@@ -67,6 +69,19 @@ async def test_each_revision_can_be_taken_back_alone(empty_database_url: str) ->
     for _ in range(int(newest_revision())):
         await schema.upgrade(empty_database_url, "+1")
     assert await is_current(database)
+    await database.close()
+
+
+async def test_links_go_with_the_column_that_they_are_kept_in(database_url: str) -> None:
+    database = await Database.open(database_url)
+    chat = await Chat.of(database, "ann")
+    await Attachments(database).add_links(chat.ids[0], [NewLink("a", "image/png", "https://a.example/")], NOW)
+    new = NewAttachment(owner_id=chat.ids[0], name="b", content_type="text/plain", size=1, sha256="b" * 64)
+    await Attachments(database).add(new, NOW, unsent_max_bytes=1)
+    await schema.downgrade(database_url, "0007")
+    names = select(attachments.c.name)
+    assert await database.read(lambda connection: connection.scalars(names).all()) == ["b"]
+    await schema.upgrade(database_url)
     await database.close()
 
 
