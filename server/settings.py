@@ -47,7 +47,11 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ssl_key": "AI_MESSAGE_SSL_KEY",
     "logs_folder": "AI_MESSAGE_LOGS_FOLDER",
 }
-TWILIO: Final = ("twilio_account_sid", "twilio_auth_token", "twilio_phone_number")
+SETS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Twilio": ("twilio_account_sid", "twilio_auth_token", "twilio_phone_number"),
+    "Auth0": ("auth0_domain", "auth0_api_identifier"),
+}
+"""What is turned on by several settings together: half of them would be silently off."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -203,9 +207,10 @@ def _parsed(variable: str, text: str, takes: Takes) -> object:
 
 
 def _check_together(settings: Settings) -> None:
-    missing = [variable_of(field) for field in TWILIO if not getattr(settings, field)]
-    if 0 < len(missing) < len(TWILIO):
-        raise SettingsError(f"{missing[0]}: got nothing, takes a value like the rest of Twilio's settings")
+    for name, together in SETS.items():
+        missing = [variable_of(field) for field in together if not getattr(settings, field)]
+        if 0 < len(missing) < len(together):
+            raise SettingsError(f"{missing[0]}: got nothing, takes a value like the rest of {name}'s settings")
     if settings.nats_url:
         # Two processes that believe they are joined would each serve half of the chat.
         raise SettingsError(

@@ -70,8 +70,6 @@ def test_settings_cannot_be_changed() -> None:
         ("BCRYPT_ROUNDS", "16", "bcrypt_rounds", 16),
         ("REGISTRATION_OPEN", "No", "registration_open", False),
         ("REGISTRATION_OPEN", "1", "registration_open", True),
-        ("AUTH0_DOMAIN", "tenant.example.org", "auth0_domain", "tenant.example.org"),
-        ("AUTH0_DOMAIN", "http://127.0.0.1:9/", "auth0_domain", "http://127.0.0.1:9"),
         ("COMMAND_RATE", "off", "command_rate", None),
         ("COMMAND_RATE", "3/h:7", "command_rate", Rate(per_s=3 / 3600, burst=7)),
         ("COMMAND_RATE", "86400/day:1", "command_rate", Rate(per_s=1, burst=1)),
@@ -177,14 +175,25 @@ TWILIO = {
 }
 
 
-@pytest.mark.parametrize("missing", TWILIO)
-def test_half_a_set_of_twilio_is_an_error_that_names_what_is_missing(missing: str) -> None:
-    given = {name: text for name, text in TWILIO.items() if name != missing}
-    assert refusal(**given).startswith(f"{missing}: got nothing, takes a value")
+AUTH0 = {"AUTH0_DOMAIN": "tenant.example.org", "AUTH0_API_IDENTIFIER": "https://chat.example.org"}
 
 
-def test_a_whole_set_of_twilio_is_taken() -> None:
+@pytest.mark.parametrize(
+    ("missing", "whole", "name"),
+    [*((each, TWILIO, "Twilio") for each in TWILIO), *((each, AUTH0, "Auth0") for each in AUTH0)],
+)
+def test_half_a_set_is_an_error_that_names_what_is_missing(
+    missing: str, whole: dict[str, str], name: str
+) -> None:
+    given = {variable: text for variable, text in whole.items() if variable != missing}
+    assert refusal(**given) == f"{missing}: got nothing, takes a value like the rest of {name}'s settings"
+
+
+def test_a_whole_set_is_taken() -> None:
     assert read(**TWILIO).twilio_phone_number == "+15550100"
+    assert read(**AUTH0).auth0_domain == "tenant.example.org"
+    assert read(**AUTH0 | {"AUTH0_DOMAIN": "http://127.0.0.1:9/"}).auth0_domain == "http://127.0.0.1:9"
+    assert read(**AUTH0).auth0_api_identifier == "https://chat.example.org"
 
 
 def test_processes_that_nothing_joins_do_not_start() -> None:
