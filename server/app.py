@@ -41,6 +41,7 @@ from server.message_log import MessageLog
 from server.metrics import Metrics, add_core
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
+from server.public_urls import has_tls, own_origins, own_url
 from server.readiness import Readiness
 from server.reports import ReportDesk
 from server.rest.table import ROUTES
@@ -133,6 +134,8 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         LOG.info("listening on %s", ", ".join(urls))
+        if url := own_url(settings):
+            LOG.info("known as %s", url)
         yield Server(context, edge.registry, urls)
 
 
@@ -184,7 +187,7 @@ def compose(
         clock=clock,
         started_at_s=clock.monotonic(),
         readiness=Readiness(),
-        descriptions=Descriptions(ROUTES, settings.public_url),
+        descriptions=Descriptions(ROUTES, own_url(settings)),
         database=database,
         accounts=accounts,
         sessions=sessions,
@@ -275,7 +278,7 @@ def start_timers(context: Context, registry: SocketRegistry) -> None:
 async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge) -> list[str]:
     """Accept connections; the URLs, with the port that was taken."""
     settings = context.settings
-    origins = frozenset(settings.cors_origins)
+    origins = own_origins(settings) | frozenset(settings.cors_origins)
     app = web.Application(
         middlewares=middlewares(settings.cors_origins, context.readiness, context.measures),
         client_max_size=BODY_MAX_BYTES,
@@ -300,7 +303,7 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    if not (settings.ssl_cert.exists() and settings.ssl_key.exists()):
+    if not has_tls(settings):
         return None
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(settings.ssl_cert, settings.ssl_key)

@@ -1,13 +1,41 @@
-"""The URL by which a request was made, as the outside spells it: what webhooks are signed over."""
+"""The server's URL as the outside spells it: its own, and that by which a request was made."""
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from server.addresses import Network, is_trusted
+from server.settings import Settings
 
 SCHEMES: Final = frozenset({"http", "https"})
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+NAMELESS: Final = "localhost"
+
+
+def own_url(settings: Settings) -> str:
+    """`PUBLIC_URL`, or what the domain, the port and TLS make one; empty where no domain is known.
+
+    To everybody else `localhost` is another machine.
+    """
+    if settings.public_url or settings.domain == NAMELESS:
+        return settings.public_url
+    scheme = "https" if has_tls(settings) else "http"
+    port = "" if settings.port in {0, DEFAULT_PORTS[scheme]} else f":{settings.port}"
+    return f"{scheme}://{settings.domain}{port}"
+
+
+def own_origins(settings: Settings) -> frozenset[str]:
+    """Where our own pages come from even when a proxy has changed `Host`, which also may have added TLS."""
+    named = {f"{scheme}://{settings.domain}" for scheme in SCHEMES} if settings.domain != NAMELESS else set()
+    url = urlsplit(own_url(settings))
+    return frozenset(named | ({f"{url.scheme}://{url.netloc}"} if url.netloc else set()))
+
+
+def has_tls(settings: Settings) -> bool:
+    """Whether both files are there."""
+    return settings.ssl_cert.exists() and settings.ssl_key.exists()
 
 
 def asked_url(request: web.Request, public_url: str, trusted: Sequence[Network]) -> str:

@@ -120,6 +120,12 @@ def domain_or_url(text: str) -> str:
     return parse(text) if "://" in text else parse(f"https://{text}").removeprefix("https://")
 
 
+def domain(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", text) is None:
+        raise ValueError(text)
+    return text.lower()
+
+
 def secret_key(text: str) -> str:
     if len(text.encode()) < SECRET_KEY_MIN_BYTES:
         raise ValueError(text)
@@ -150,6 +156,7 @@ DatabaseUrl = Annotated[
 ]
 WebUrl = Annotated[str, Takes("a URL that starts with http:// or https://", url("http", "https"))]
 NatsUrl = Annotated[str, Takes("a URL that starts with nats:// or tls://", url("nats", "tls"), secret=True)]
+Domain = Annotated[str, Takes("a domain such as chat.example.org", domain)]
 DomainOrUrl = Annotated[str, Takes("a domain, or a URL that starts with http:// or https://", domain_or_url)]
 Origins = Annotated[
     tuple[str, ...], Takes("origins such as https://example.org, with commas between, or *", listed(origin))

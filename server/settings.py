@@ -15,6 +15,7 @@ from server.setting_kinds import (
     Budget,
     Count,
     DatabaseUrl,
+    Domain,
     DomainOrUrl,
     Duration,
     File,
@@ -64,8 +65,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The address to listen on."""
     port: Port = 8000
     """The port to listen on; 0 takes any that is free."""
-    domain: Text = "localhost"
-    """The name people reach this server by."""
+    domain: Domain = "localhost"
+    """The name people reach this server by, for the URLs it makes where there is no `PUBLIC_URL`."""
     ssl_cert: File = Path("ssl/cert.pem")
     """The certificate chain, PEM. TLS is on when both this and the key exist."""
     ssl_key: File = Path("ssl/key.pem")
@@ -74,7 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where the rotating log files are."""
 
     public_url: WebUrl = ""
-    """The URL the outside sees, for links and webhook signatures; empty: each request's own."""
+    """The URL the outside sees, for links and signatures; empty: the domain's, and each request's own."""
     trusted_proxies: Networks = ()
     """Whose `X-Forwarded-*` headers are believed; empty: nobody's."""
     cors_origins: Origins = ()
@@ -210,7 +211,9 @@ def _check_together(settings: Settings) -> None:
     for name, together in SETS.items():
         missing = [variable_of(field) for field in together if not getattr(settings, field)]
         if 0 < len(missing) < len(together):
-            raise SettingsError(f"{missing[0]}: got nothing, takes a value like the rest of {name}'s settings")
+            raise SettingsError(
+                f"{missing[0]}: got nothing, takes a value like the rest of {name}'s settings"
+            )
     if settings.nats_url:
         # Two processes that believe they are joined would each serve half of the chat.
         raise SettingsError(

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from server.bridges.telegram import api_of
 from server.bridges.twilio import TwilioAccount
+from server.public_urls import own_url
 from server.settings import Settings
 
 WITHIN_S: Final = 10.0
@@ -38,9 +39,9 @@ async def probe_twilio(settings: Settings) -> Probed:
         await account.close()
     if status != "active":
         return Probed(f"Twilio says {status}", "correct TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN")
-    if not settings.public_url:
+    if not own_url(settings):
         return Probed("the account is active; without PUBLIC_URL no news of messages come")
-    return Probed(f"the account is active; its webhook is {settings.public_url}/twilio_webhook")
+    return Probed(f"the account is active; its webhook is {own_url(settings)}/twilio_webhook")
 
 
 async def probe_telegram(settings: Settings) -> Probed:

@@ -15,6 +15,7 @@ from server.bridges.table import MAKERS, Materials
 from server.bridges.telegram_inbox import TelegramInbox
 from server.bridges.twilio_inbox import TwilioInbox
 from server.metrics import counter
+from server.public_urls import own_url
 from server.settings import Settings
 from storage.accounts import Accounts
 from storage.deliveries import Deliveries
@@ -68,5 +69,5 @@ class Switchboard:
             self._chat,
             self._deliveries,
             self._clock,
-            public_url=self._settings.public_url,
+            public_url=own_url(self._settings),
         )

@@ -20,6 +20,7 @@ from server.bridges.bridge import (
     Parcel,
     Rejected,
 )
+from server.public_urls import own_url
 from server.settings import Settings
 from storage.deliveries import Deliveries
 from storage.phones import Phones
@@ -81,7 +82,7 @@ class TwilioBridge(Bridge):
         self._clock = clock
         self._phones = phones
         self._deliveries = deliveries
-        self._public_url = settings.public_url
+        self._public_url = own_url(settings)
         self._number = settings.twilio_phone_number
 
     @override

@@ -296,6 +296,18 @@ async def test_a_page_of_this_host_and_one_that_is_allowed_may_connect(quick_set
         assert await home.refused(upgrade_request(Origin="https://other.example")) == (403, "forbidden")
 
 
+async def test_our_own_pages_may_connect_though_a_proxy_changes_the_host(
+    quick_settings: Settings,
+) -> None:
+    async with place(quick_settings, public_url="https://chat.example/parley") as home:
+        await home.upgraded(Origin="https://chat.example")
+        assert await home.refused(upgrade_request(Origin="https://app.example")) == (403, "forbidden")
+    async with place(quick_settings, domain="chat.example") as home:
+        for origin in ("https://chat.example", "http://chat.example"):
+            await home.upgraded(Origin=origin)
+        assert await home.refused(upgrade_request(Origin="https://chat.example:8443")) == (403, "forbidden")
+
+
 async def test_a_request_behind_a_refused_upgrade_is_answered_as_what_it_is(home: Place) -> None:
     wire = await home.wire()
     wire.write(upgrade_request("nonsense") + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -28,6 +28,11 @@ async def test_without_a_public_url_it_says_what_is_missing(settings: Settings) 
     assert ("without PUBLIC_URL" in probed.words, probed.mend) == (True, "")
 
 
+async def test_a_domain_is_enough_to_be_told_news(settings: Settings) -> None:
+    probed = await probe_twilio(structs.replace(settings, public_url="", domain="chat.example", port=8000))
+    assert probed.words == "the account is active; its webhook is http://chat.example:8000/twilio_webhook"
+
+
 async def test_bad_credentials_are_named(settings: Settings) -> None:
     wrong = structs.replace(settings, twilio_auth_token="wrong", telegram_bot_token="wrong")
     sms, bot = await probe_twilio(wrong), await probe_telegram(wrong)
