@@ -12,14 +12,19 @@ from msgspec import Struct
 from protocol.ids import ChannelId, MessageId, UserId
 from protocol.jobs import Bridge as BridgeName
 from protocol.resources import DeliveryState, PublicProfile
+from storage.attachments import NewLink
 
 
 class Arrival(Struct, frozen=True):
-    """Something that a user has written from elsewhere. The same `nonce` again is the same message."""
+    """Something that a user has written from elsewhere. The same `nonce` again is the same message.
+
+    `links` are what came with it, and may be all there is.
+    """
 
     author: PublicProfile
     content: str
     nonce: str
+    links: tuple[NewLink, ...] = ()
 
 
 class Destination(Struct, frozen=True):

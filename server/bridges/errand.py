@@ -16,6 +16,7 @@ from actors.jobs import Again, Doubtful, Finished, GivenUp, Job, Outcome
 from actors.ports import Clock
 from protocol.ids import ChannelId, UserId
 from protocol.jobs import BridgeJob
+from protocol.message_text import text_of
 from protocol.resources import DeliveryState, PublicProfile
 from server.bridges.bridge import (
     Absent,
@@ -28,7 +29,7 @@ from server.bridges.bridge import (
     Parcel,
     Rejected,
 )
-from server.bridges.parts import split, text_of
+from server.bridges.parts import split
 from storage.deliveries import Deliveries, DeliveryRow, Due
 
 LOG: Final = logging.getLogger("server.bridges")

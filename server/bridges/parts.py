@@ -2,14 +2,6 @@
 
 from collections.abc import Iterator
 
-from protocol.resources import Message
-
-
-def text_of(message: Message, public_url: str) -> str:
-    """The message as plain text: what it says, and its files by name and link."""
-    files = [f"{file.name}: {public_url}{file.url}" for file in message.attachments]
-    return "\n".join([message.content or "", *files])
-
 
 def split(text: str, max_chars: int) -> list[str]:
     """The text in parts, in order; together they are the text. None of them is blank.

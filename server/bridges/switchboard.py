@@ -18,6 +18,7 @@ from server.metrics import counter
 from server.public_urls import own_url
 from server.settings import Settings
 from storage.accounts import Accounts
+from storage.attachments import Attachments
 from storage.deliveries import Deliveries
 from storage.engine import Database
 from storage.phones import Phones
@@ -34,7 +35,7 @@ class Switchboard:
         self._deliveries = Deliveries(database)
         self.phones = Phones(database)
         links = TelegramLinks(database)
-        self.arrivals = Arrivals(chat, Accounts(database))
+        self.arrivals = Arrivals(chat, Accounts(database), Attachments(database), clock)
         self.twilio = TwilioInbox(self.arrivals, self.phones, self._deliveries, chat, clock)
         self.telegram = TelegramInbox(self.arrivals, links, clock)
         materials = Materials(settings, self.phones, self._deliveries, links, clock)

@@ -1,6 +1,7 @@
 """What Twilio posts: messages from people, and news of those to them. Its signature was checked before."""
 
 import logging
+import re
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -15,9 +16,11 @@ from protocol.ids import MessageId
 from server.bridges.arrivals import Arrivals
 from server.bridges.bridge import Arrival
 from server.bridges.errand import note
+from server.bridges.media import link_of
 from server.bridges.twilio import NAMES, OPTED_OUT, PREFIXES, Name, nonce_of, opt_out_key
 from server.bridges.twilio_states import state_of
 from server.forms import Form
+from storage.attachments import NewLink
 from storage.deliveries import Deliveries, Place
 from storage.phones import Phones
 
@@ -30,10 +33,11 @@ HELP: Final = (
 )
 NOTHING: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 MEDIA_MAX: Final = 10
+COUNT: Final = re.compile("[0-9]{1,3}")
 
 
 class TwilioMessage(Form, frozen=True, kw_only=True, rename="pascal"):
-    """A message as Twilio tells of it. Media are in the fields `MediaUrl0`, `MediaUrl1`, …"""
+    """A message as Twilio tells of it. Media are in `MediaUrl0`, `MediaContentType0` and so on."""
 
     message_sid: str = ""
     sms_sid: str = ""
@@ -95,11 +99,11 @@ class TwilioInbox:
         if keyword_of(message.body) in HELP_WORDS:
             LOG.info("asked for help", extra=about)
             return NOTHING if message.opt_out_type else say(HELP)
-        content = content_of(message, fields)
-        if not content:
+        content, links = message.body.strip(), links_of(message, fields)
+        if not (content or links):
             LOG.info("nothing in it", extra=about)
             return NOTHING
-        await self._arrivals.take(name, Arrival(author, content, nonce_of(sid, ours)))
+        await self._arrivals.take(name, Arrival(author, content, nonce_of(sid, ours), links))
         LOG.info("message taken", extra=about | {"user_id": author.id})
         return NOTHING
 
@@ -163,11 +167,14 @@ def keyword_of(body: str) -> str:
     return word if word.isalpha() else ""
 
 
-def content_of(message: TwilioMessage, fields: MultiDict[str]) -> str:
-    """Its text, and its media as links."""
-    count = int(message.num_media) if message.num_media.isascii() and message.num_media.isdigit() else 0
-    links = [fields.get(f"MediaUrl{number}", "") for number in range(min(count, MEDIA_MAX))]
-    return "\n".join(part for part in (message.body.strip(), *links) if part)
+def links_of(message: TwilioMessage, fields: MultiDict[str]) -> tuple[NewLink, ...]:
+    """Its media, as many as it says that it has."""
+    count = int(message.num_media) if COUNT.fullmatch(message.num_media) else 0
+    found = (
+        link_of(fields.get(f"MediaUrl{number}", ""), fields.get(f"MediaContentType{number}", ""), number + 1)
+        for number in range(min(count, MEDIA_MAX))
+    )
+    return tuple(link for link in found if link is not None)
 
 
 def say(text: str) -> str:

@@ -3,11 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
-from protocol.resources import Attachment
-from server.bridges.parts import split, text_of
-from tests.actors.making import message
+from server.bridges.parts import split
 
 
 @given(st.text(alphabet=st.sampled_from("ab \n😀"), min_size=1, max_size=60), st.integers(2, 20))
@@ -36,10 +33,3 @@ def test_it_is_cut_after_a_line_or_else_a_word_if_there_is_one_late_enough() -> 
 def test_an_emoji_counts_as_two() -> None:
     assert split("😀" * 5, 4) == ["😀😀", "😀😀", "😀"]
     assert split("😀" * 5, 5) == ["😀😀", "😀😀", "😀"]
-
-
-def test_files_are_named_with_their_links() -> None:
-    file = Attachment(7, "a.pdf", "application/pdf", 3, "/files/7")
-    said = structs.replace(message(content="look"), attachments=(file,))
-    assert text_of(said, "https://chat.example") == "look\na.pdf: https://chat.example/files/7"
-    assert text_of(structs.replace(said, attachments=()), "") == "look"

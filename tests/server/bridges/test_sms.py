@@ -75,21 +75,6 @@ async def test_the_answer_comes_from_the_number_that_was_written_to(sms: Texting
     assert [each["from"] for each in sms.phone.sent] == ["+15005550999"]
 
 
-async def test_pictures_become_links(sms: Texting) -> None:
-    ann = await sms.person("ann", ANNS)
-    media = {
-        "NumMedia": "2",
-        "MediaUrl0": "https://api.twilio.com/a",
-        "MediaUrl1": "https://api.twilio.com/b",
-    }
-    await sms.text(ANNS, "look", **media)
-    await sms.text(ANNS, "", **media)
-    links = "https://api.twilio.com/a\nhttps://api.twilio.com/b"
-    await sms.settled(count=2)
-    said = [message["content"] for message in await sms.chat_of(ann) if message["sender_id"] == ann.id]
-    assert said == [f"look\n{links}", links]
-
-
 @pytest.mark.parametrize("body", ["", "   "])
 async def test_a_message_without_anything_in_it_is_let_go(sms: Texting, body: str) -> None:
     ann = await sms.person("ann", ANNS)
