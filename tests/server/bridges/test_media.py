@@ -4,7 +4,9 @@ import pytest
 
 from server.bridges.media import URL_MAX_CHARS, link_of
 from server.bridges.twilio_inbox import MEDIA_MAX
+from server.search_indexing import catch_up
 from storage.attachments import NewLink
+from storage.search_index import SearchIndex
 from tests.server.bridges.texting import Texting
 from tests.server.rest.client import Json
 from tests.stand_ins import twilio
@@ -137,6 +139,8 @@ async def test_whoever_was_away_and_whoever_searches_finds_pictures_like_any_att
     said = (await sms.chat_of(ann))[0]
     changes = await ann.get(f"/channels/{said['channel_id']}/changes?after=0")
     assert changes["messages"][0]["attachments"] == said["attachments"]
+    context = sms.home.context
+    await catch_up(SearchIndex(context.database), context.clock, rest_ratio=0.0)
     (found,) = (await ann.get("/search?q=kitten"))["items"]
     assert found["message"]["attachments"] == said["attachments"]
 
