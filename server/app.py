@@ -30,6 +30,7 @@ from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
 from server.dispatch import BODY_MAX_BYTES, add_routes
+from server.examples.rest import EXAMPLES
 from server.housekeeping import chores, keep_house
 from server.http_protocol import HttpProtocol
 from server.job_metrics import of_jobs
@@ -187,7 +188,7 @@ def compose(
         clock=clock,
         started_at_s=clock.monotonic(),
         readiness=Readiness(),
-        descriptions=Descriptions(ROUTES, own_url(settings)),
+        descriptions=Descriptions(ROUTES, EXAMPLES, own_url(settings)),
         database=database,
         accounts=accounts,
         sessions=sessions,

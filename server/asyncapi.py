@@ -10,6 +10,7 @@ from protocol.codec import CODECS
 from protocol.commands import AnyCommand
 from protocol.errors import MEANINGS, Code
 from protocol.events import AnyEvent
+from server.examples.socket import SOCKET_EXAMPLES
 
 Document = dict[str, Any]
 Kind = type[msgspec.Struct]
@@ -63,6 +64,7 @@ def _message(kind: Kind) -> Document:
     message: Document = {
         "name": _wire_type(kind),
         "payload": {"$ref": _REF.format(name=_name(kind))},
+        "examples": [{"payload": msgspec.to_builtins(SOCKET_EXAMPLES[kind])}],
     }
     # A docstring that is inherited says something about all of them, not about this one.
     if kind.__doc__ and "__doc__" in vars(kind):

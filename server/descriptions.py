@@ -1,7 +1,8 @@
 """The descriptions of the REST API and of the socket: made at their first use, kept as bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -15,15 +16,16 @@ from server.version import version
 
 
 class Descriptions:
-    """One set of routes, for programs and for people."""
+    """One set of routes, for programs and for people, with examples by type."""
 
-    def __init__(self, routes: Sequence[Route], public_url: str) -> None:
+    def __init__(self, routes: Sequence[Route], examples: Mapping[Any, Any], public_url: str = "") -> None:
         self._routes = routes
+        self._examples = examples
         self._server_url = public_url or "/"
 
     @cached_property
     def document(self) -> Document:
-        document = describe(self._routes, version=version(), server_url=self._server_url)
+        document = describe(self._routes, self._examples, version=version(), server_url=self._server_url)
         link_routes(document, self._routes)
         refuse_nul_in_requests(document)
         return document

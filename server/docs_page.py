@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Final
 
+from server.docs_examples import compact, example_of, indented
 from server.docs_schema import kind, notes, types, words
 
 STYLE: Final = """
@@ -61,7 +63,10 @@ def docs_page(document: Json) -> str:
         for method, operation in methods.items()
     ]
     tags = [tag["name"] for tag in document["tags"]]
-    sections = "".join(_section(tag, [each for each in operations if tag in each[2]["tags"]]) for tag in tags)
+    examples = document["components"].get("examples", {})
+    sections = "".join(
+        _section(tag, [each for each in operations if tag in each[2]["tags"]], examples) for tag in tags
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} API</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
@@ -83,15 +88,17 @@ def _anchor(tag: str) -> str:
     return "section-" + escape(tag.lower().replace(" ", "-"))
 
 
-def _section(tag: str, operations: Iterable[Operation]) -> str:
-    return f'<h2 id="{_anchor(tag)}">{escape(tag)}</h2>' + "".join(_operation(*each) for each in operations)
+def _section(tag: str, operations: Iterable[Operation], examples: Json) -> str:
+    shown = "".join(_operation(*each, examples) for each in operations)
+    return f'<h2 id="{_anchor(tag)}">{escape(tag)}</h2>{shown}'
 
 
-def _operation(path: str, method: str, operation: Json) -> str:
+def _operation(path: str, method: str, operation: Json, examples: Json) -> str:
     parts = (
         _details(operation),
         f'<p class="note">{_access(operation["x-access"])}</p>',
-        f"<pre>{escape(_curl(path, method, operation))}</pre>",
+        f"<pre>{escape(_curl(path, method, operation, examples))}</pre>",
+        _answer(operation["responses"], examples),
         _parameters(operation["parameters"]),
         _body(operation.get("requestBody")),
         _responses(operation["responses"]),
@@ -113,16 +120,28 @@ def _access(access: str) -> str:
     return escape(ACCESS.get(access, access))
 
 
-def _curl(path: str, method: str, operation: Json) -> str:
+def _curl(path: str, method: str, operation: Json, examples: Json) -> str:
     """How to call it from a shell."""
     token = "" if operation["x-access"] == "anyone" else ' -H "Authorization: Bearer $TOKEN"'
-    kinds = list((operation.get("requestBody") or {}).get("content", {}))
-    body = ""
-    if "application/json" in kinds:
-        body = " -H 'Content-Type: application/json' -d '{…}'"
-    elif "multipart/form-data" in kinds:
-        body = " -F …"
+    content = (operation.get("requestBody") or {}).get("content", {})
+    body = "".join(_curl_body(kind, example_of(body, examples)) for kind, body in content.items())
     return f'curl -X {method.upper()} "$PARLEY{path}"{token}{body}'
+
+
+def _curl_body(media_type: str, example: Any) -> str:
+    if media_type == "application/json":
+        return f" -H 'Content-Type: application/json' -d {shlex.quote(compact(example))}"
+    option = "-F" if media_type == "multipart/form-data" else "--data-urlencode"
+    return "".join(f" {option} {shlex.quote(f'{name}={value}')}" for name, value in (example or {}).items())
+
+
+def _answer(responses: Mapping[str, Json], examples: Json) -> str:
+    """What the first success answers."""
+    for status, response in responses.items():
+        for body in response.get("content", {}).values() if status.startswith("2") else ():
+            example = example_of(body, examples)
+            return "" if example is None else f"<pre>{escape(indented(example))}</pre>"
+    return ""
 
 
 def _table(*columns: str, rows: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 description of the routes, generated from them and from their structs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import msgspec
 
 from protocol.errors import MEANINGS, Code, Refusal
 from server.file_answers import FileAnswer
+from server.openapi_examples import Examples
 from server.problems import CONTENT_TYPE, Problem, problem_of
 from server.routing import PLACEHOLDER, Route
 from server.uploads import Upload
@@ -33,13 +34,15 @@ _HEADERS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def describe(routes: Iterable[Route], *, version: str, server_url: str = "/") -> Document:
-    """The whole document. Nothing in it is written by hand but what the structs and routes say."""
+def describe(
+    routes: Iterable[Route], examples_by_type: Mapping[Any, Any], *, version: str, server_url: str = "/"
+) -> Document:
+    """The whole document. Nothing in it is written by hand but what the structs, routes and examples say."""
     routes = list(routes)
-    schemas = _Schemas(routes)
+    schemas, examples = _Schemas(routes), Examples(examples_by_type)
     paths: Document = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, examples)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,7 +57,7 @@ def describe(routes: Iterable[Route], *, version: str, server_url: str = "/") ->
             "schemas": schemas.components,
             "securitySchemes": _SECURITY,
             "headers": {name: _header(*about) for name, about in _HEADERS.items()},
-            "examples": {code.value: {"value": _example(code)} for code in Code},
+            "examples": examples.components | {code.value: {"value": _example(code)} for code in Code},
         },
     }
 
@@ -92,7 +95,7 @@ class _Schemas:
         return properties
 
 
-def _operation(route: Route, schemas: _Schemas) -> Document:
+def _operation(route: Route, schemas: _Schemas, examples: Examples) -> Document:
     summary, _, details = route.description.partition("\n")
     operation: Document = {
         "operationId": route.name,
@@ -100,12 +103,13 @@ def _operation(route: Route, schemas: _Schemas) -> Document:
         "summary": summary,
         "description": " ".join(details.split()) or summary,
         "parameters": [*_parameters(route, schemas)],
-        "responses": _successes(route, schemas) | _refusals(route),
+        "responses": _successes(route, schemas, examples) | _refusals(route),
         "security": [] if route.access == "anyone" else [{"bearer": []}],
         "x-access": route.access,
     }
     if route.shape.body is not None:
-        content = {route.body_type: {"schema": schemas.of(route.shape.body)}}
+        body = route.shape.body
+        content = {route.body_type: {"schema": schemas.of(body)} | examples.of_body(body)}
         operation["requestBody"] = {"required": not route.shape.body_optional, "content": content}
     return operation
 
@@ -129,21 +133,23 @@ def _parameters(route: Route, schemas: _Schemas) -> Iterable[Document]:
         }
 
 
-def _successes(route: Route, schemas: _Schemas) -> Document:
+def _successes(route: Route, schemas: _Schemas, examples: Examples) -> Document:
     headers = ["X-Request-ID"]
     if Code.RATE_LIMITED in route.all_refusals:
         headers += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
     return {
         str(status): _response(HTTPStatus(status).phrase, headers)
-        | (_content(route, schemas) if status < HTTPStatus.MULTIPLE_CHOICES else {})
+        | (_content(route, schemas, examples) if status < HTTPStatus.MULTIPLE_CHOICES else {})
         for status in (route.status, *route.also)
     }
 
 
-def _content(route: Route, schemas: _Schemas) -> Document:
+def _content(route: Route, schemas: _Schemas, examples: Examples) -> Document:
     if route.shape.answer is None:
         return {}
-    return {"content": {route.media_type: {"schema": _answer_schema(route.shape.answer, schemas)}}}
+    answer = {"schema": _answer_schema(route.shape.answer, schemas)}
+    shown = examples.of_answer(route.shape.answer) if route.example is None else {"example": route.example}
+    return {"content": {route.media_type: answer | shown}}
 
 
 def _answer_schema(answer: Any, schemas: _Schemas) -> Document:

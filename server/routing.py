@@ -65,6 +65,7 @@ class Route(Struct, frozen=True, kw_only=True):
     With `pays_first` it is spent before the body is read; else the command itself spends it.
     `guard` gets the call before its body is read, and raises Refused for whom it does not let in.
     A file of the body may have `file_max_bytes`; None: as many as the settings say.
+    `example` is of an answer that no struct describes.
     """
 
     method: Method
@@ -77,6 +78,7 @@ class Route(Struct, frozen=True, kw_only=True):
     also: tuple[int, ...] = ()
     refuses: tuple[Code, ...] = ()
     media_type: str = "application/json"
+    example: Any = None
     spends_budget: bool = False
     pays_first: bool = False
     guard: Callable[[Any], None] | None = None

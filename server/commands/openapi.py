@@ -6,6 +6,7 @@ import msgspec
 
 from server.commands.environment import settings_of_environment
 from server.descriptions import Descriptions
+from server.examples.rest import EXAMPLES
 from server.public_urls import own_url
 from server.rest.table import ROUTES
 
@@ -15,6 +16,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    document = Descriptions(ROUTES, own_url(settings_of_environment())).openapi
+    document = Descriptions(ROUTES, EXAMPLES, own_url(settings_of_environment())).openapi
     print(msgspec.json.format(bytes(document)).decode())
     return 0

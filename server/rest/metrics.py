@@ -13,7 +13,13 @@ metrics = Routes("Status")
 HIDDEN: Final = Refusal(Code.NOT_FOUND, "There is nothing here. `GET /openapi.json` lists what there is.")
 
 
-@metrics.get("/metrics", access="anyone", media_type="text/plain", refuses=(Code.NOT_FOUND,))
+@metrics.get(
+    "/metrics",
+    access="anyone",
+    media_type="text/plain",
+    refuses=(Code.NOT_FOUND,),
+    example="# TYPE parley_connections gauge\nparley_connections 12.0\n",
+)
 async def read_metrics(call: Call) -> str:
     """Read the server's numbers, in Prometheus' text format.
 

@@ -91,19 +91,25 @@ async def _ping(call: Call) -> float:
         ) from None
 
 
-@status.get("/openapi.json", access="anyone")
+@status.get(
+    "/openapi.json", access="anyone", example={"openapi": "3.1.0", "info": {"title": "Parley"}, "paths": {}}
+)
 async def openapi(call: Call) -> Raw:
     """Describe this API."""
     return call.context.descriptions.openapi
 
 
-@status.get("/asyncapi.json", access="anyone")
+@status.get(
+    "/asyncapi.json",
+    access="anyone",
+    example={"asyncapi": "3.0.0", "info": {"title": "Parley"}, "channels": {}},
+)
 async def asyncapi(call: Call) -> Raw:
     """Describe the socket's protocol."""
     return call.context.descriptions.asyncapi
 
 
-@status.get("/docs", access="anyone", media_type="text/html")
+@status.get("/docs", access="anyone", media_type="text/html", example="<!doctype html>…")
 async def docs(call: Call) -> str:
     """Describe this API to people."""
     call.say("Content-Security-Policy", DOCS_POLICY)

@@ -29,6 +29,7 @@ class PartQuery(Struct, frozen=True, kw_only=True):
     access="anyone",
     status=200,
     media_type="text/xml",
+    example='<?xml version="1.0" encoding="UTF-8"?><Response></Response>',
     refuses=(Code.FORBIDDEN, Code.OVERLOADED),
 )
 async def receive_sms(call: Call, body: TwilioMessage) -> str:

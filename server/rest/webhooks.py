@@ -89,6 +89,7 @@ async def replay_webhook(
     access="anyone",
     status=200,
     media_type="text/plain",
+    example="ok",
     refuses=(
         Code.NOT_FOUND,
         Code.CONFLICT,

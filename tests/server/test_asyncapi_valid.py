@@ -15,6 +15,7 @@ import pytest
 from protocol.commands import AnyCommand
 from protocol.events import AnyEvent
 from server.asyncapi import describe
+from server.examples.socket import SOCKET_EXAMPLES
 from tests.protocol.golden.examples import COMMANDS, EVENTS
 
 SCHEMA: Any = json.loads(
@@ -55,3 +56,13 @@ def test_what_goes_over_the_wire_is_as_described(name: str) -> None:
 def test_all_that_goes_over_the_wire_has_an_example() -> None:
     kinds = {type(example) for example in EXAMPLES.values()}
     assert kinds >= {*get_args(AnyCommand), *get_args(AnyEvent)}
+
+
+@pytest.mark.parametrize("kind", [*get_args(AnyCommand), *get_args(AnyEvent)], ids=lambda kind: kind.__name__)
+def test_every_command_and_event_shows_an_example_that_is_one(kind: Any) -> None:
+    (example,) = DOCUMENT["components"]["messages"][kind.__name__]["examples"]
+    union: Any = AnyCommand if kind in get_args(AnyCommand) else AnyEvent
+    read = msgspec.json.decode(msgspec.json.encode(example["payload"]), type=union)
+    assert (type(read), read) == (kind, SOCKET_EXAMPLES[kind])
+    schema = {"$ref": f"#/components/schemas/{kind.__name__}", "components": DOCUMENT["components"]}
+    jsonschema_rs.Draft202012Validator(schema).validate(example["payload"])

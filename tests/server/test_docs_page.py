@@ -3,16 +3,19 @@
 import base64
 import hashlib
 import re
+from html import escape
 from typing import Any
 
 import msgspec
 
 from server.descriptions import Descriptions
+from server.docs_examples import example_of, indented
 from server.docs_page import STYLE_HASH, docs_page
 from server.docs_schema import types
+from server.examples.rest import EXAMPLES
 from server.rest.table import ROUTES
 
-DESCRIPTIONS = Descriptions(ROUTES, "")
+DESCRIPTIONS = Descriptions(ROUTES, EXAMPLES)
 
 
 def test_every_operation_and_type_has_its_place() -> None:
@@ -47,9 +50,14 @@ def test_nothing_in_the_document_becomes_markup() -> None:
                         "parameters": [{"name": evil, "in": "query", "schema": schema, "description": evil}],
                         "requestBody": {
                             "required": False,
-                            "content": {"application/json": {"schema": schema}},
+                            "content": {"application/json": {"schema": schema, "example": {evil: evil}}},
                         },
-                        "responses": {"200": {"description": evil}},
+                        "responses": {
+                            "200": {
+                                "description": evil,
+                                "content": {"text/html": {"schema": schema, "example": evil}},
+                            }
+                        },
                     }
                 }
             },
@@ -94,11 +102,26 @@ def test_a_type_without_fields_is_told_in_words() -> None:
 
 
 def test_each_operation_shows_how_to_call_it() -> None:
-    assert "curl -X POST &quot;$PARLEY/auth/login&quot; -H" in DESCRIPTIONS.page
+    assert (
+        "curl -X POST &quot;$PARLEY/auth/login&quot; -H &#x27;Content-Type: application/json&#x27; "
+        "-d &#x27;{&quot;username&quot;:&quot;alice&quot;,&quot;password&quot;:&quot;" in DESCRIPTIONS.page
+    )
+    assert "$PARLEY/twilio_webhook&quot; --data-urlencode MessageSid=SM" in DESCRIPTIONS.page
+    assert "-F code=party_parrot -F &#x27;image=(the bytes" in DESCRIPTIONS.page
     assert (
         "curl -X GET &quot;$PARLEY/auth/me&quot; -H &quot;Authorization: Bearer $TOKEN&quot;</pre>"
         in DESCRIPTIONS.page
     )
+
+
+def test_each_operation_shows_what_it_answers() -> None:
+    document: Any = msgspec.json.decode(DESCRIPTIONS.openapi)
+    for route in ROUTES:
+        content = document["paths"][route.path][route.method.lower()]["responses"][str(route.status)]
+        for body in content.get("content", {}).values():
+            example = example_of(body, document["components"]["examples"])
+            if example is not None:
+                assert f"<pre>{escape(indented(example))}</pre>" in DESCRIPTIONS.page, route.name
 
 
 def test_nothing_is_loaded_from_anywhere_and_nothing_runs() -> None:

@@ -61,7 +61,7 @@ def test_a_struct_takes_what_it_names_and_lets_the_rest_through() -> None:
 
 
 def test_a_form_is_described_as_one() -> None:
-    operation = describe(part.routes, version="1")["paths"]["/greet"]["post"]
+    operation = describe(part.routes, {}, version="1")["paths"]["/greet"]["post"]
     assert list(operation["requestBody"]["content"]) == ["application/x-www-form-urlencoded"]
 
 

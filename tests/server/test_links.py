@@ -3,10 +3,11 @@
 from typing import Any
 
 from server.descriptions import Descriptions
+from server.examples.rest import EXAMPLES
 from server.rest.table import ROUTES
 from server.routing import PLACEHOLDER
 
-PATHS: Any = Descriptions(ROUTES, "").document["paths"]
+PATHS: Any = Descriptions(ROUTES, EXAMPLES).document["paths"]
 
 
 def links_of(method: str, path: str) -> Any:

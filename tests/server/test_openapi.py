@@ -8,10 +8,12 @@ from openapi_spec_validator import validate
 
 from protocol.errors import MEANINGS, Code
 from server.descriptions import Descriptions
+from server.examples.rest import EXAMPLES
+from server.problems import CONTENT_TYPE
 from server.rest.table import ROUTES
 from server.routing import Route
 
-DOCUMENT: Any = msgspec.json.decode(Descriptions(ROUTES, "https://chat.example.org").openapi)
+DOCUMENT: Any = msgspec.json.decode(Descriptions(ROUTES, EXAMPLES, "https://chat.example.org").openapi)
 
 
 def operation_of(route: Route) -> dict[str, Any]:
@@ -43,8 +45,7 @@ def test_an_operation_tells_its_access_statuses_and_refusals(route: Route) -> No
     told = [
         code
         for response in operation["responses"].values()
-        for content in response.get("content", {}).values()
-        for code in content.get("examples", {})
+        for code in response.get("content", {}).get(CONTENT_TYPE, {}).get("examples", {})
     ]
     assert sorted(told) == sorted(route.all_refusals)
 
@@ -75,4 +76,4 @@ def test_bodies_allow_nothing_that_is_not_asked_for() -> None:
 
 
 def test_every_code_has_an_example() -> None:
-    assert set(DOCUMENT["components"]["examples"]) == {code.value for code in Code}
+    assert set(DOCUMENT["components"]["examples"]) >= {code.value for code in Code}

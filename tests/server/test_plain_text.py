@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from server.descriptions import Descriptions
+from server.examples.rest import EXAMPLES
 from server.plain_text import WITHOUT_NUL
 from server.rest.table import ROUTES
 
-DOCUMENT: Any = Descriptions(ROUTES, "").document
+DOCUMENT: Any = Descriptions(ROUTES, EXAMPLES).document
 
 
 def strings(node: Any, *, into: frozenset[str] = frozenset()) -> Iterator[Any]:
