@@ -13,7 +13,7 @@ from msgspec import structs
 
 from server.app import Server, running
 from server.rest.table import ROUTES
-from server.routing import PLACEHOLDER, Route
+from server.routing import PLACEHOLDER
 from server.settings import Settings
 
 PASSWORD: Final = "correct-battery"
@@ -112,7 +112,7 @@ class Api:
 def is_described(method: str, path: str, status: int, told: Json) -> bool:
     """Whether the route says that it may answer so. Unknown paths and methods have no route to say it."""
     bare = path.partition("?")[0].rstrip("/") or "/"
-    matching = [route for route in ROUTES if route.method == method and _pattern(route).fullmatch(bare)]
+    matching = [route for route in ROUTES if route.method == method and _pattern(route.path).fullmatch(bare)]
     if not matching:
         return status in {200, 401, 404, 405}
     route = min(matching, key=lambda each: each.path.count("{"))
@@ -122,8 +122,8 @@ def is_described(method: str, path: str, status: int, told: Json) -> bool:
 
 
 @cache
-def _pattern(route: Route) -> re.Pattern[str]:
-    return re.compile(PLACEHOLDER.sub("[^/]+", route.path.rstrip("/") or "/"))
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(PLACEHOLDER.sub("[^/]+", path.rstrip("/") or "/"))
 
 
 def settings_for(url: str, folder: Path) -> Settings:
