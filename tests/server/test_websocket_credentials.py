@@ -1,6 +1,7 @@
 """Credentials of a live socket: renewed, expired, and revoked from this process or another."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -118,6 +119,22 @@ async def test_renewing_while_the_database_is_away_is_refused_and_may_be_tried_a
         assert (unknown.events[0]["code"], unknown.events[0]["retryable"]) == ("unavailable", True)
         assert await home.refused(upgrade_request(alice.token)) == (503, "unavailable")
     assert (await talk.ask(renewal(alice.token)))["type"] == "ack"
+
+
+async def test_no_token_reaches_the_log_whichever_way_it_comes(
+    home: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        alice = await home.person("alice")
+        talk, greeted = await home.live(alice), await home.resumed(alice)
+        await talk.ask(renewal(alice.token))
+        greeted.say(renewal(f"{alice.token}x"))
+        await greeted.ended()
+        await home.refused(upgrade_request(f"{alice.token}x"))
+    lines = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    assert "logged in" in lines
+    assert alice.token is not None
+    assert alice.token not in lines
 
 
 # Revocation, by way of this process.

@@ -3,6 +3,7 @@
 import gc
 import struct
 import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -148,6 +149,7 @@ async def test_the_other_kind_of_frame_is_malformed(home: Place, codec: Codec, o
     assert talk.events[-1]["code"] == "malformed"
 
 
+BOMB = zlib.compress(bytes(60_000_000))
 VIOLATIONS = [
     ("too large", raw(0x81, FRAME_MAX + 1, b"x" * (FRAME_MAX + 1)), 1009),
     ("too large, payload still to come", raw(0x81, FRAME_MAX + 1), 1009),
@@ -158,6 +160,7 @@ VIOLATIONS = [
     ("fragments for ever", raw(0x01, 1, b"x") + raw(CONTINUATION, 0) * 5_000, 1009),
     ("unmasked", server_frame(TEXT, b'{"type":"ping"}'), 1002),
     ("compressed without an agreement", raw(0xC1, 4, b"abcd"), 1002),
+    ("a deflate bomb", raw(0xC1, len(BOMB), BOMB), 1002),
     ("reserved bit 2", raw(0xA1, 4, b"abcd"), 1002),
     ("reserved bit 3", raw(0x91, 4, b"abcd"), 1002),
     ("unknown opcode", raw(0x83, 0), 1002),
@@ -210,11 +213,14 @@ async def test_a_megabyte_behind_a_violation_does_not_eat_the_answer(home: Place
     assert talk.events[-1]["code"] == "malformed"
 
 
-async def test_before_hello_the_same_limits_hold(home: Place) -> None:
-    for data, code in [(raw(0x81, 1 << 40, b"x" * 1000), 1009), (raw(0x81, 1, b"x"), 4400)]:
-        talk = await home.upgraded()
-        talk.wire.write(data)
-        assert await talk.ended() == code
+async def test_before_hello_the_same_limits_hold(home: Place, subtests: pytest.Subtests) -> None:
+    other = await witness(home)
+    for violation, data, code in [*VIOLATIONS, ("no JSON", raw(0x81, 1, b"x"), 4400)]:
+        with subtests.test(violation):
+            talk = await home.upgraded()
+            talk.wire.write(data)
+            assert await talk.ended() == code
+    assert await other.is_well()
 
 
 # Floods.
@@ -248,6 +254,9 @@ async def test_memory_stays_flat_whatever_is_announced(home: Place, codec: Codec
     for payload in [HUGE_MSGPACK, HUGE_ARRAY, DEEP_MSGPACK, DEEP_JSON] * 5:
         talk = await home.upgraded(codec=codec)
         talk.wire.write(raw(0x80 | codec.opcode, FRAME_MAX, b"x" * 1000))
+        talk = await home.upgraded(codec=codec)
+        talk.wire.write(raw(0xC0 | codec.opcode, len(BOMB), BOMB))
+        await talk.ended()
         talk = await home.upgraded(codec=codec)
         talk.say(payload)
         await talk.ended()

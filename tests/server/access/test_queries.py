@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+import pytest
 from msgspec import structs
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from server import paging
 from server.rest.table import ROUTES
 from server.search_indexing import catch_up
 from server.settings import Settings
@@ -153,3 +155,20 @@ async def test_no_route_asks_the_database_more_often_for_more_rows(
         for name in LISTS - UNGROWING
     }
     assert {name: each for name, each in lengths.items() if each[1] - each[0] < MANY - FEW} == {}
+
+
+async def test_no_list_is_longer_than_the_largest_page_whatever_limit_is_asked_for(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "LIMIT_MAX", 1)
+    async with place(settings_in(tmp_path / "few", sqlite_template)) as home:
+        world = World(home.nobody, home.context)
+        await world.populate()
+        await crowd(world, FEW)
+        await catch_up(SearchIndex(home.context.database), home.context.clock, rest_ratio=0.0)
+        for name in LISTS:
+            line = structs.replace(LINES[name], query=f"{LINES[name].query or '?'}&limit=1000000")
+            status, told = await answer_to(world.people[reader_of(line)], name, line, await world.things())
+            page = msgspec.json.decode(told)
+            assert (status, len(page["items"])) == (200, 1), name
+            assert page["next"] is not None, name

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from ipaddress import ip_network
 
+import bcrypt
 import jwt
 import pytest
 
@@ -136,6 +137,24 @@ async def test_an_unknown_user_and_a_wrong_password_are_answered_alike(nobody: A
     assert wrong == unknown
     assert wrong["code"] == "wrong_password"
     assert nobody.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_an_unknown_user_costs_one_comparison_of_the_same_rounds(
+    sqlite_running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = sqlite_running.nobody
+    await nobody.register("alice")
+    compared: list[bytes] = []
+    original = bcrypt.checkpw
+
+    def remember(given: bytes, hashed: bytes) -> bool:
+        compared.append(hashed[:7])
+        return original(given, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", remember)
+    for name in ("alice", "nobody", "report_agent"):
+        await nobody.post("/auth/login", WRONG | {"username": name}, expect=401)
+    assert compared == [b"$2b$04$"] * 3
 
 
 async def test_a_disabled_account_is_told_so_only_after_the_right_password(running: Running) -> None:
