@@ -79,7 +79,7 @@ def news_for(outside: Outside, channel_id: ChannelId, facts: Iterable[AnyFact]) 
             kind="webhook",
             key=f"webhook:{webhook_id}:{channel_id}:{news[-1].seq}",
             lane=lane_of(webhook_id),
-            payload=WebhookJob(webhook_id),
+            payload=WebhookJob(webhook_id, channel_id),
         )
         for webhook_id in outside.webhooks
     ]

@@ -19,9 +19,13 @@ EVENT_NAMES: Final[tuple[EventName, ...]] = get_args(EventName)
 
 
 class WebhookJob(Struct, frozen=True):
-    """There is news for a webhook: all that it has not been told yet, from its cursor on."""
+    """There is news for a webhook: all that it has not been told yet, from its cursor on.
+
+    `channel_id` is the channel that says so, where one does.
+    """
 
     webhook_id: WebhookId
+    channel_id: ChannelId | None = None
 
 
 def lane_of(webhook_id: WebhookId) -> str:
@@ -34,8 +38,9 @@ class Webhook(Struct, frozen=True, kw_only=True):
 
     Incoming ones post as the bot `user_id`. Outgoing ones have been told everything up to the `seq` `cursor`;
     while `is_active` is false they are told nothing. Of either kind, those of somebody who is no admin any
-    more become inactive, and those of a disabled user rest. `failure` is why the last attempt failed, and
-    `next_attempt_at` when the next one is due: null with a `failure` means that it was given up.
+    more become inactive, and those of a disabled user rest. `failure` is why the last attempt failed, or why
+    it is not active, and `next_attempt_at` when the next one is due: null with a `failure` means that it was
+    given up.
     """
 
     id: WebhookId

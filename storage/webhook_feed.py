@@ -80,10 +80,9 @@ class WebhookFeed:
         """Let this open job, which will read on from the cursor, stand for those that wait behind it."""
         await self._database.write(lambda connection: _gather(connection, job))
 
-    async def deactivate(self, webhook_id: WebhookId, now: datetime) -> None:
-        """Tell it nothing any more."""
-        off = update(webhooks).where(webhooks.c.id == webhook_id).values(is_active=False, updated_at=now)
-        await self._database.write(lambda connection: connection.execute(off).rowcount)
+    async def deactivate(self, webhook_id: WebhookId, job: Job, reason: str, now: datetime) -> None:
+        """Tell it nothing any more; whoever lists it sees why."""
+        await self._database.write(lambda connection: _deactivate(connection, webhook_id, job, reason, now))
 
 
 _maker = users.alias("maker")
@@ -163,6 +162,12 @@ def _move(connection: Connection, target: Target, to: Seq, job: Job, now: dateti
     connection.execute(delete(outbox).where(outbox.c.kind == "webhook", overcome))
     connection.execute(update(outbox).where(outbox.c.id == job.id).values(last_error=None))
     return True
+
+
+def _deactivate(connection: Connection, webhook_id: WebhookId, job: Job, reason: str, now: datetime) -> None:
+    off = update(webhooks).where(webhooks.c.id == webhook_id).values(is_active=False, updated_at=now)
+    connection.execute(off)
+    connection.execute(update(outbox).where(outbox.c.id == job.id).values(last_error=reason))
 
 
 def _gather(connection: Connection, job: Job) -> None:

@@ -23,6 +23,7 @@ from storage.webhook_feed import ANSWERED_FOR
 
 CHANNEL_MAX: Final = 20
 """How many webhooks a channel may have."""
+MAKER_LEFT: Final = "whoever made it does not manage the channel any more"
 
 
 class NewWebhook(Struct, frozen=True, kw_only=True):
@@ -231,7 +232,7 @@ def _failures(connection: Connection, ids: Sequence[WebhookId]) -> dict[str, Any
 
 
 def _webhook(row: Any, failure: Any) -> Webhook:
-    is_waiting = failure is not None and failure.state in ("pending", "sending")
+    is_waiting = row.is_active and failure is not None and failure.state in ("pending", "sending")
     return Webhook(
         id=row.id,
         channel_id=row.channel_id,
@@ -242,9 +243,16 @@ def _webhook(row: Any, failure: Any) -> Webhook:
         events=tuple(row.events or ()),
         cursor=row.cursor,
         is_active=row.is_active,
-        failure=None if failure is None else failure.last_error,
+        failure=_why_inactive(row) if failure is None else failure.last_error,
         next_attempt_at=failure.next_attempt_at if is_waiting else None,
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _why_inactive(row: Any) -> str | None:
+    """Where no failure is known: those of long ago are swept."""
+    if row.is_active:
+        return None
+    return MAKER_LEFT if row.direction == "incoming" else f"{MAKER_LEFT}, or it answered 410 long ago"

@@ -12,8 +12,9 @@ from actors.chat import Chat
 from actors.permissions import NOT_FOUND
 from actors.ports import Clock
 from protocol.audit import Doer
-from protocol.errors import Code, Refusal, Refused
+from protocol.errors import Code, Refusal, Refused, Unavailable
 from protocol.ids import ChannelId, Seq, UserId
+from protocol.resources import PublicProfile
 from protocol.webhooks import EVENT_NAMES, EventName, Webhook, WebhookId
 from server.tokens import hash_secret
 from server.webhooks.outbound import Outbound, objection_to
@@ -30,6 +31,7 @@ NOT_AN_ADMIN: Final = Refusal(Code.FORBIDDEN, "Only the channel's admins may do 
 TOO_MANY: Final = Refusal(
     Code.CONFLICT, f"A channel has at most {CHANNEL_MAX} webhooks. Remove one before you make another."
 )
+NOBODY: Final = Identity(PublicProfile(UserId(0), ""))
 AHEAD: Final = Refusal(Code.INVALID, "The channel has not come that far yet.", field="after")
 
 
@@ -59,7 +61,9 @@ class WebhookDesk:
     def open(self) -> None:
         """Begin to tell what is due. To be called inside the running loop."""
         self._outbound = Outbound(is_private_allowed=self._is_private_allowed)
-        worker = WebhookWorker(self._feed, self._outbox, self._sealer, self._outbound, self._clock)
+        worker = WebhookWorker(
+            self._feed, self._outbox, self._sealer, self._outbound, self._clock, let_know=self._let_go
+        )
         self._chat.outboxes.employ(worker)
 
     async def close(self) -> None:
@@ -116,7 +120,7 @@ class WebhookDesk:
         await self._require_admin(by, channel_id)
         if not await self._webhooks.remove(channel_id, webhook_id, _doer(by), self._clock.now()):
             raise Refused(NO_WEBHOOK)
-        # A channel that does not hear of it makes jobs that find nobody to tell.
+        # A channel that does not hear of it makes a job that finds nobody to tell, and then it hears of it.
         with contextlib.suppress(Refused):
             await self._let_know(by, channel_id)
 
@@ -164,6 +168,12 @@ class WebhookDesk:
         async with self._telling:
             outgoing = await self._webhooks.outgoing(channel_id)
             return await self._chat.ask(by, channel_id, KnowWebhooks(outgoing=outgoing))
+
+    async def _let_go(self, channel_id: ChannelId, webhook_id: WebhookId) -> None:
+        """Those of disabled users are told nothing either, and are known all the same: they only rest."""
+        with contextlib.suppress(Refused, Unavailable):
+            if webhook_id not in await self._webhooks.outgoing(channel_id):
+                await self._let_know(NOBODY, channel_id)
 
     async def _require_admin(self, by: Identity, channel_id: ChannelId, *, to_write: bool = False) -> None:
         """Raises Refused. A direct channel has no webhooks, and an archived one gets no new ones."""

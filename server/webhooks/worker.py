@@ -6,6 +6,7 @@ twice.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +16,7 @@ from msgspec import Struct, structs
 from actors.jobs import Again, Finished, GivenUp, Job, Outcome, Retries
 from actors.ports import Clock
 from protocol.facts import JobQueued
-from protocol.ids import Seq
+from protocol.ids import ChannelId, Seq
 from protocol.jobs import JobKind
 from protocol.webhooks import WebhookId, WebhookJob, lane_of
 from server.webhooks.letters import write_letter
@@ -32,10 +33,13 @@ TURN_S: Final = 30.0
 RETRIES: Final = Retries(first_s=5.0, factor=4.0, max_s=21_600.0, attempts=14)
 """For about a day and a half, as receivers may be away over night."""
 GONE: Final = 410
+GONE_REASON: Final = "it answered 410: it wants to be told nothing any more"
 SEALED: Final = "its secret cannot be read since SECRET_KEY has changed: remove it and make a new one"
 
 
 Failure = Answered | Unreached
+LetKnow = Callable[[ChannelId, WebhookId], Awaitable[None]]
+"""Lets a channel know that one of its webhooks is told nothing any more, if that is so. Never raises."""
 
 
 class Told(Struct):
@@ -58,6 +62,8 @@ class WebhookWorker:
         sealer: Sealer,
         outbound: Outbound,
         clock: Clock,
+        *,
+        let_know: LetKnow,
         retries: Retries = RETRIES,
     ) -> None:
         self._feed = feed
@@ -65,14 +71,15 @@ class WebhookWorker:
         self._sealer = sealer
         self._outbound = outbound
         self._clock = clock
+        self._let_know = let_know
         self.retries = retries
 
     async def work(self, job: Job) -> Outcome:
-        """Tell the webhook everything that is new to it; one that is gone hears nothing."""
-        webhook_id = msgspec.convert(job.payload, WebhookJob).webhook_id
+        """Tell the webhook everything that is new to it; one that is gone or not active hears nothing."""
+        todo = msgspec.convert(job.payload, WebhookJob)
         until_s = self._clock.monotonic() + TURN_S
         is_further = False
-        while (target := await self._feed.target(webhook_id)) is not None:
+        while (target := await self._feed.target(todo.webhook_id)) is not None:
             page = await self._feed.page(target)
             if page.to == target.cursor:
                 return Finished()
@@ -85,6 +92,8 @@ class WebhookWorker:
             is_further = is_further or told.to > target.cursor
             if told.failure is not None:
                 return await self._failed(job, target, told, told.failure, is_further=is_further)
+        if todo.channel_id is not None:
+            await self._let_know(todo.channel_id, todo.webhook_id)
         return Finished()
 
     async def _tell(self, job: Job, target: Target, page: HookPage, secret: str, until_s: float) -> Told:
@@ -120,8 +129,9 @@ class WebhookWorker:
         LOG.info("a webhook cannot be told", extra=about)
         await self._feed.gather(job)
         if isinstance(failure, Answered) and failure.status == GONE:
-            await self._feed.deactivate(target.webhook_id, now)
-            return GivenUp("it answered 410: it wants to be told nothing any more")
+            await self._feed.deactivate(target.webhook_id, job, GONE_REASON, now)
+            await self._let_know(target.channel_id, target.webhook_id)
+            return GivenUp(GONE_REASON)
         if is_further and job.attempt > 1:
             # What failed before has got through: this is a new failure, with all its attempts before it.
             wait = timedelta(seconds=self.retries.first_s if after_s is None else after_s)

@@ -32,8 +32,8 @@ def test_a_batch_makes_one_job_for_each_webhook() -> None:
         assert pipeline.decide(Asker().ask(POST), NOW) is None
     jobs = [fact for fact in facts_of(pipeline) if isinstance(fact, JobQueued)]
     assert [(job.key, job.lane, job.payload) for job in jobs] == [
-        (f"webhook:1:{CHANNEL}:4", "webhook:1", WebhookJob(ONE)),
-        (f"webhook:2:{CHANNEL}:4", "webhook:2", WebhookJob(TWO)),
+        (f"webhook:1:{CHANNEL}:4", "webhook:1", WebhookJob(ONE, CHANNEL)),
+        (f"webhook:2:{CHANNEL}:4", "webhook:2", WebhookJob(TWO, CHANNEL)),
     ]
     assert {job.kind for job in jobs} == {"webhook"}
 

@@ -141,7 +141,7 @@ async def test_what_was_given_up_is_overcome_by_what_gets_through(told: Told) ->
     (first,) = await told.take()
     await told.box.settle([Settlement(job=first, state="failed", error="it answered 500")], NOW)
     (listed,) = await Webhooks(told.chat.database).list_of(told.room)
-    assert (listed.failure, listed.next_attempt_at) == ("it answered 500", None)
+    assert (listed.is_active, listed.failure, listed.next_attempt_at) == (True, "it answered 500", None)
     await told.queue()
     (second,) = await told.take()
     assert await told.move(await told.now(), Seq(2), second, NOW)
@@ -150,6 +150,10 @@ async def test_what_was_given_up_is_overcome_by_what_gets_through(told: Told) ->
 
 
 async def test_what_is_not_active_or_gone_is_no_target(told: Told) -> None:
-    await told.deactivate(told.webhook_id, LATER)
+    await told.queue()
+    (job,) = await told.take()
+    await told.deactivate(told.webhook_id, job, "it is gone", LATER)
     assert await told.target(told.webhook_id) is None
+    (listed,) = await Webhooks(told.chat.database).list_of(told.room)
+    assert (listed.is_active, listed.failure, listed.next_attempt_at) == (False, "it is gone", None)
     assert await told.target(WebhookId(99)) is None

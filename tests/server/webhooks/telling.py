@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import func, select
+
+from storage.tables import outbox
 from tests.server.rest.client import Api, Json
 from tests.server.talking import Place
 from tests.stand_ins.receiver import PATIENCE_S, Receiver
@@ -52,6 +55,19 @@ class Story:
                 if all(found[name] == value for name, value in wanted.items()):
                     return found
 
+    async def jobs(self) -> int:
+        """How many there have been."""
+        query = select(func.count()).where(outbox.c.kind == "webhook")
+        return await self.home.context.database.read(
+            lambda connection: connection.execute(query).scalar_one()
+        )
+
+    async def makes_no_jobs(self) -> None:
+        """Whatever is said now."""
+        before = await self.jobs()
+        await self.say("nobody", "listens")
+        assert await self.jobs() == before
+
     async def failed(self, reason: str) -> Json:
         return await self.until(failure=reason)
 
@@ -65,6 +81,12 @@ class Story:
         """Once no job is left, done or given up."""
         async with asyncio.timeout(PATIENCE_S):
             while await self.home.context.outbox.backlogs():
+                pass
+
+    async def given_up(self) -> None:
+        """Once what is left was given up."""
+        async with asyncio.timeout(PATIENCE_S):
+            while {each.state for each in await self.home.context.outbox.backlogs()} != {"failed"}:
                 pass
 
     def retry(self, after_s: float = 6.0) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from protocol.ids import UserId
+from storage.webhooks import MAKER_LEFT
 from tests.server.rest.client import Api, Json
 from tests.server.webhooks.telling import Story
 from tests.stand_ins.receiver import Receiver
@@ -63,6 +64,12 @@ async def test_who_manages_the_channel_no_longer_loses_their_webhooks(made: Made
         case _:
             await accounts.delete(UserId(made.bob.id), now)
     await made.is_silent()
+    if how != "deleted":
+        await made.makes_no_jobs()
+        assert [each["failure"] for each in await made.listed()] == [
+            MAKER_LEFT,
+            f"{MAKER_LEFT}, or it answered 410 long ago",
+        ]
     if how == "demoted":
         await made.set_role("admin")
         await made.is_silent()

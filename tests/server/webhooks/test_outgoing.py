@@ -8,6 +8,7 @@ from actors.channel_commands import ChannelCommand, Done, Identity, KnowWebhooks
 from actors.system import OVERLOADED
 from protocol.errors import Refused
 from protocol.ids import ChannelId
+from server.webhooks.worker import GONE_REASON
 from storage.audit import AuditFilter
 from storage.webhooks import CHANNEL_MAX
 from tests.server.talking import Place
@@ -96,13 +97,14 @@ async def test_redirects_are_failures_and_are_not_followed(story: Story) -> None
 async def test_a_receiver_that_says_it_is_gone_is_told_nothing_until_it_is_replayed(story: Story) -> None:
     story.told.will(Replies(410))
     await story.say("one")
-    gone = await story.until(is_active=False)
-    assert gone["cursor"] == 1
-    await story.say("two")
+    await story.until(is_active=False, cursor=1, failure=GONE_REASON, next_attempt_at=None)
+    await story.given_up()
+    await story.makes_no_jobs()
+    assert (await story.now())["failure"] == GONE_REASON
     assert (await story.replay(after=1))["is_active"]
-    await story.told.accepted(2)
-    assert story.told.texts == ["one", "two"]
-    assert (await story.until(cursor=3))["failure"] is None
+    await story.told.accepted(3)
+    assert story.told.texts == ["one", "nobody", "listens"]
+    assert (await story.until(cursor=4))["failure"] is None
 
 
 async def test_a_replay_tells_everything_after_a_seq_again_under_the_same_ids(story: Story) -> None:
@@ -228,10 +230,37 @@ async def test_a_webhook_that_its_channel_cannot_hear_of_is_not_made(
     refused = await story.owner.refused("POST", f"{story.path}/webhooks", body, expect=503)
     assert refused == ("overloaded",)
     assert [each["id"] for each in await story.listed()] == [story.webhook["id"]]
+    await story.settled()
+    before = await story.jobs()
     await story.owner.delete(f"{story.path}/webhooks/{story.webhook['id']}")
     await story.say("one")
     await story.settled()
-    assert story.told.attempts == 0
+    # The channel still made a job, for which there was nobody to tell: then it heard, or now it will.
+    assert (await story.jobs(), story.told.attempts) == (before + 1, 0)
+    monkeypatch.setattr(chat, "ask", ask)
+    await story.say("two")
+    await story.settled()
+    await story.makes_no_jobs()
+
+
+async def test_what_is_said_before_the_channel_knows_of_a_webhook_is_told(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.told.secret = None
+    await story.owner.delete(f"{story.path}/webhooks/{story.webhook['id']}")
+    chat = story.home.context.chat
+    ask = chat.ask
+
+    async def slow(by: Identity, channel_id: ChannelId, command: ChannelCommand, **more: bool) -> Done:
+        if isinstance(command, KnowWebhooks):
+            await story.say("early")
+        return await ask(by, channel_id, command, **more)
+
+    monkeypatch.setattr(chat, "ask", slow)
+    story.webhook = await story.listen()
+    (told,) = await story.told.accepted(1)
+    assert told.id == f"msg_{story.webhook['id']}_2"
+    await story.until(cursor=2)
 
 
 async def test_webhooks_that_are_made_at_once_are_all_told(story: Story) -> None:

@@ -9,8 +9,9 @@ from typing_extensions import override
 from actors.jobs import Again, Finished
 from protocol.audit import Doer
 from protocol.facts import JobQueued
+from protocol.ids import ChannelId
 from protocol.jobs import Job, Settlement
-from protocol.webhooks import EVENT_NAMES, Webhook, WebhookJob, lane_of
+from protocol.webhooks import EVENT_NAMES, Webhook, WebhookId, WebhookJob, lane_of
 from server.webhooks.outbound import Outbound
 from server.webhooks.secrets import Sealer, new_signing_secret
 from server.webhooks.worker import TURN_S, WebhookWorker
@@ -51,6 +52,7 @@ class Scene:
         self.sealer = Sealer(b"k" * 32)
         self.box = Outbox(database)
         self.webhook: Webhook | None = None
+        self.let_go: list[tuple[ChannelId, WebhookId]] = []
 
     async def begin(self, told: Receiver, messages: int) -> None:
         chat = await Chat.of(self.database, "ann")
@@ -70,7 +72,7 @@ class Scene:
     async def job(self, key: str = "news") -> Job:
         assert self.webhook is not None
         now, lane = self.clock.now(), lane_of(self.webhook.id)
-        payload = WebhookJob(self.webhook.id)
+        payload = WebhookJob(self.webhook.id, self.webhook.channel_id)
         await self.box.add([JobQueued(at=now, kind="webhook", key=key, lane=lane, payload=payload)])
         return (await self.due())[0]
 
@@ -80,7 +82,12 @@ class Scene:
 
     def worker(self, clock: StillClock | None = None) -> WebhookWorker:
         feed = WebhookFeed(self.database)
-        return WebhookWorker(feed, self.box, self.sealer, self.outbound, clock or self.clock)
+        return WebhookWorker(
+            feed, self.box, self.sealer, self.outbound, clock or self.clock, let_know=self.let_know
+        )
+
+    async def let_know(self, channel_id: ChannelId, webhook_id: WebhookId) -> None:
+        self.let_go.append((channel_id, webhook_id))
 
 
 @pytest.fixture
@@ -149,7 +156,9 @@ async def test_a_failure_behind_what_got_through_has_all_its_attempts(
     assert told.texts == [f"{number}" for number in range(PAGE_ROWS + 2)]
 
 
-async def test_a_webhook_that_is_gone_hears_nothing(scene: Scene, told: Receiver) -> None:
+async def test_a_webhook_that_is_gone_hears_nothing_and_its_channel_hears_that(
+    scene: Scene, told: Receiver
+) -> None:
     await scene.begin(told, messages=1)
     job = await scene.job()
     assert scene.webhook is not None
@@ -158,3 +167,4 @@ async def test_a_webhook_that_is_gone_hears_nothing(scene: Scene, told: Receiver
     )
     assert await scene.worker().work(job) == Finished()
     assert told.attempts == 0
+    assert scene.let_go == [(scene.webhook.channel_id, scene.webhook.id)]
