@@ -18,12 +18,13 @@ from tests.server.rest.client import Api, Json
 from tests.stand_ins import twilio
 from tests.stand_ins.openai import OpenAI, Reply, Says, Use, openai
 
-# Longer than the minute for which what is in doubt is left alone.
-PATIENCE_S: Final = 80.0
+PATIENCE_S: Final = 60.0
 """Only ever waited for when a promise is broken."""
 ANSWER: Final = ("It is", " filed, ")
 REQUESTS: Final = 3
 """Of the model for one story: it hands over, it files the report, and it answers."""
+JOBS: Final = 2
+"""Of one story: to answer, and to text that."""
 
 
 class Person:
@@ -110,10 +111,10 @@ class Story:
                     return
                 await asyncio.sleep(0.01)
 
-    async def settled(self, jobs: int) -> None:
-        """Wait until there are so many, and nothing is to be done any more."""
+    async def settled(self, people: int) -> None:
+        """Wait until so many have their answer, and nothing is to be done any more."""
         all_done = "SELECT count(*) = ? AND total(state != 'done') = 0 FROM outbox"
-        await self.until(lambda: self._select(all_done, jobs))
+        await self.until(lambda: self._select(all_done, JOBS * people))
 
     def completions_for(self, person: Person) -> int | None:
         """How much the model has said to them, as far as it is written down."""

@@ -48,25 +48,29 @@ async def test_whenever_the_server_is_killed_there_is_one_report_one_answer_and_
             told.held.add((person.api.name, number))
             await told.texts(person)
             await told.model_asked(person, number)
-        # What Twilio never took is sent again after a minute: tests/server/bridges injects the time.
         told.phone.faults.append("stall")
         await told.texts(unheard)
         await told.phone_asked(1)
         await filing_is_held(told, filing)
         told.held.clear()
         await killed(told)
+        # An SMS that was taken from the outbox and never reached Twilio is in doubt for a minute. None may be
+        # in that state when the server is killed once more: tests/server/bridges injects the time for that.
+        await told.settled(people=5)
 
         await answer_is_held(told, answered)
         await killed(told)
+        await told.settled(people=6)
 
         await note_is_held(told, noting)
         await killed(told)
+        await told.settled(people=7)
 
         await arrival_is_held(told, arriving)
         for person in people:
             # Twilio may tell of what it has told of before.
             await told.texts(person)
-        await told.settled(jobs=2 * len(people))
+        await told.settled(people=len(people))
         for person in people:
             await ended_well(told, person)
 
