@@ -291,6 +291,8 @@ async def test_a_bug_in_one_users_actor_hurts_nobody_else_and_they_may_come_back
         answer = await talk.ask(PING)
         assert (answer["code"], answer["retryable"]) == ("internal", True)
         assert await talk.ended() == 1012
+    assert "a bug" not in str(talk.events)
+    assert "LookupError" not in str(talk.events)
     assert await other.is_well()
     assert await (await home.live(alice)).is_well()
     assert "a bug" in caplog.text
