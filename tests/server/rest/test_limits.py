@@ -1,6 +1,7 @@
 """Rates over REST: what is left is told beside every answer of a limited route, and when to come back."""
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from aiohttp import FormData
@@ -138,6 +139,7 @@ async def test_whoever_waits_until_the_reset_finds_all_of_it_there(settings: Set
     async with serving(settings, command_rate=Rate(per_s=1 / 10.4, burst=4)) as running:
         alice = await running.nobody.newcomer("alice")
         await alice.post("/reports", {"title": "Spam", "content": "Much."})
-        _, left, full_in_s = running.context.chat.budget(UserId(alice.id))
+        actor: Any = running.context.chat.system.actor(("user", UserId(alice.id)))
+        left, full_in_s = actor.remaining(running.context.clock.monotonic())
         assert left == 3
         assert told(alice)[2] >= full_in_s > 0
