@@ -24,10 +24,12 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Unverified(msgspec.Struct, frozen=True):
-    """A token's header and payload, which anybody may have written."""
+    """A token's parts, which anybody may have written; `signed` is what its signature is over."""
 
     header: Header
     payload: bytes
+    signed: bytes
+    signature: bytes
 
     @property
     def issuer(self) -> str | None:
@@ -43,7 +45,7 @@ class _Issuer(msgspec.Struct, frozen=True):
 
 
 def dissect(token: str) -> Unverified | None:
-    """Header and payload of a token.
+    """The parts of a token.
 
     None for what is too long, is not three parts in base64url, holds anything but one JSON object in each,
     names a member twice (RFC 8725, 2.4), or asks for an extension to be understood: we understand none
@@ -51,13 +53,14 @@ def dissect(token: str) -> Unverified | None:
     """
     if len(token) > TOKEN_MAX_CHARS or token.count(".") != 2:
         return None
-    head, body, _ = token.split(".")
+    head, body, tail = token.split(".")
     try:
-        header_json, payload = _from_base64url(head), _from_base64url(body)
+        header_json, payload, signature = map(_from_base64url, (head, body, tail))
         _refuse_repeated_names(payload)
         if {"crit", "b64"} & _refuse_repeated_names(header_json).keys():
             return None
-        return Unverified(msgspec.json.decode(header_json, type=Header), payload)
+        header = msgspec.json.decode(header_json, type=Header)
+        return Unverified(header, payload, f"{head}.{body}".encode(), signature)
     except (ValueError, RecursionError):
         return None
 

@@ -22,6 +22,8 @@ def test_header_payload_and_issuer_are_read() -> None:
     header = unverified.header
     assert (header.alg, header.typ, header.kid) == ("RS256", "JWT", "k")
     assert unverified.payload == PAYLOAD
+    assert unverified.signed == token().rpartition(".")[0].encode()
+    assert unverified.signature == b"s"
     assert unverified.issuer == "https://tenant.example/"
 
 
@@ -78,6 +80,8 @@ def test_a_payload_that_is_no_object_is_refused(payload: bytes) -> None:
         " " + token(),
         "é" + token()[1:],
         b64(HEADER) + "+/." + b64(PAYLOAD) + ".",
+        token() + "=",
+        token() + "!",
         # The same bytes, spelled with bits that count for nothing.
         b64(b'{"alg":"x"}')[:-1] + "R." + b64(PAYLOAD) + ".",
     ],
