@@ -101,9 +101,21 @@ class Cell:
             self._is_scheduled = True
             self._host.schedule(self._turn)
 
-    def run(self, work: Coroutine[Any, Any, Any], wrap: Callable[[Any], Any]) -> None:
-        """Wait for something outside of turns; its result, or its exception, comes back as `wrap(result)`."""
-        self._host.run(self.name, work, lambda result: self.put(wrap(result)))
+    def run(
+        self, work: Coroutine[Any, Any, Any], wrap: Callable[[Any], Any], *, at_once: bool = False
+    ) -> None:
+        """Wait for something outside of turns; its result, or its exception, comes back as `wrap(result)`.
+
+        `at_once`: it begins a turn itself, and does not queue behind whatever came meanwhile.
+        """
+        deliver = self._interrupt if at_once else self.put
+        self._host.run(self.name, work, lambda result: deliver(wrap(result)))
+
+    def _interrupt(self, mail: Any) -> None:
+        """Take a turn now; no other is under way where results come back."""
+        if self.is_alive:
+            self._mailbox.append(mail)
+            self._turn()
 
     def end(self) -> None:
         """End this activation: whoever waits was answered, and unread mail goes to a fresh one."""
@@ -126,6 +138,9 @@ class Cell:
 
     def _turn(self) -> None:
         self._is_scheduled = False
+        if not self._mailbox:
+            # A result has come before this turn, which took the mail along.
+            return
         self.last_turn_s = self._host.monotonic()
         mailbox, receive = self._mailbox, self.actor.receive
         mail: Any = None

@@ -87,7 +87,8 @@ class Journal(Actor):
         if self._committing is None and self._waiting:
             self._committing = self._next_commit()
             parts = [merge([submission.part for submission in chain]) for chain in self._committing]
-            self.cell.run(self._store.commit(parts), Committed)
+            # The writer is idle from here to the next commit.
+            self.cell.run(self._store.commit(parts), Committed, at_once=True)
         elif self.is_idle:
             self._tell_settled()
 

@@ -3,9 +3,9 @@
 Every method may raise `protocol.errors.Unavailable`: the database cannot be reached now; try again later.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from protocol.facts import Changes, ChannelSnapshot, Part, PartResult
 from protocol.ids import ChannelId, MessageId, Seq, UserId
@@ -28,10 +28,11 @@ class Clock(Protocol):
 class Commits(Protocol):
     """Where the journal writes."""
 
-    async def commit(self, parts: Sequence[Part]) -> list[PartResult]:
+    def commit(self, parts: Sequence[Part]) -> Coroutine[Any, Any, list[PartResult]]:
         """Write all parts in one transaction; one result for each, in order.
 
-        A part that cannot be written does not hold the others back. At most one part per channel.
+        A part that cannot be written does not hold the others back. At most one part per channel. A store may
+        begin before the first await.
         """
         ...
 

@@ -5,8 +5,8 @@ text. What goes well is told by `message_log.py` in sums.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, Final
 
 from actors.ports import Clock, Commits
 from protocol.facts import Failed, MessagePosted, Part, PartResult, Written
@@ -25,11 +25,15 @@ class MeasuredCommits:
         self._measures = measures
         self._clock = clock
 
-    async def commit(self, parts: Sequence[Part]) -> list[PartResult]:
+    def commit(self, parts: Sequence[Part]) -> Coroutine[Any, Any, list[PartResult]]:
         """As `Commits.commit`."""
-        began_s = self._clock.monotonic()
+        return self._watch(parts, self._store.commit(parts), self._clock.monotonic())
+
+    async def _watch(
+        self, parts: Sequence[Part], writing: Awaitable[list[PartResult]], began_s: float
+    ) -> list[PartResult]:
         try:
-            results = await self._store.commit(parts)
+            results = await writing
         except Exception:
             self._measures.committed["lost"] += sum(len(part.facts) for part in parts)
             raise

@@ -1,7 +1,7 @@
 """The database as the rest of storage uses it: a transaction is a plain function of a connection."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, Self, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ Dialect = Literal["sqlite", "postgresql"]
 
 
 class Backend(Protocol):
-    async def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> T: ...
+    def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> Awaitable[T]: ...
     async def read(self, transaction: Callable[[Connection], T]) -> T: ...
     async def ping(self) -> None: ...
     async def close(self) -> None: ...
@@ -44,9 +44,12 @@ class Database:
     async def close(self) -> None:
         await self._backend.close()
 
-    async def write(self, transaction: Callable[[Connection], T], *, urgent: bool = False) -> T:
-        """What `transaction` returns, once committed. Urgent ones, the journal's, wait for nobody else."""
-        return await self._backend.write(transaction, urgent=urgent)
+    def write(self, transaction: Callable[[Connection], T], *, urgent: bool = False) -> Awaitable[T]:
+        """What `transaction` returns, once committed. Urgent ones, the journal's, wait for nobody else.
+
+        It is on its way when this returns, awaited or not.
+        """
+        return self._backend.write(transaction, urgent=urgent)
 
     async def read(self, transaction: Callable[[Connection], T]) -> T:
         """What `transaction` returns, from one moment's state of the database."""

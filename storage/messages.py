@@ -6,7 +6,8 @@ Next on a message's path: `fact_rows.py` and `fact_statements.py` turn facts int
 the channel actor hears that its part is on disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -34,18 +35,13 @@ class Messages:
         self._database = database
         self._objections = Objections(database)
 
-    async def commit(self, parts: Sequence[Part]) -> list[PartResult]:
+    def commit(self, parts: Sequence[Part]) -> Coroutine[Any, Any, list[PartResult]]:
         """Write all parts in one transaction; one result for each, in order.
 
-        A part that cannot be written does not hold the others back. Raises `Unavailable` when nothing was
-        written, or when it is unknown whether all was.
+        A part that cannot be written does not hold the others back. The transaction is on its way when this
+        returns; awaiting it raises `Unavailable` if nothing was written, or if it is unknown whether all was.
         """
-        try:
-            return await self._write(parts)
-        except IntegrityError:
-            return await self._sort_out(parts)
-        except BAD_ROWS:
-            return await self._one_by_one(parts)
+        return self._settle(parts, self._write(parts))
 
     async def load_channel(self, channel_id: ChannelId) -> ChannelSnapshot | None:
         """None when there is no such channel, or it was deleted."""
@@ -84,8 +80,16 @@ class Messages:
         """Earlier texts, newest first. Those of a deleted message are gone."""
         return await self._database.read(lambda c: load_edits(c, message_id, skip, limit))
 
-    async def _write(self, parts: Sequence[Part]) -> list[PartResult]:
-        return await self._database.write(lambda connection: write_parts(connection, parts), urgent=True)
+    async def _settle(self, parts: Sequence[Part], writing: Awaitable[list[PartResult]]) -> list[PartResult]:
+        try:
+            return await writing
+        except IntegrityError:
+            return await self._sort_out(parts)
+        except BAD_ROWS:
+            return await self._one_by_one(parts)
+
+    def _write(self, parts: Sequence[Part]) -> Awaitable[list[PartResult]]:
+        return self._database.write(lambda connection: write_parts(connection, parts), urgent=True)
 
     async def _sort_out(self, parts: Sequence[Part]) -> list[PartResult]:
         """Answer the parts that hold repeats or taken names, and write the others together."""

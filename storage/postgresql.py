@@ -1,6 +1,7 @@
 """PostgreSQL: a pool for everybody and one connection kept free for the journal."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, event, text
@@ -30,8 +31,8 @@ class PostgresqlBackend:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
 
-    async def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> T:
-        return await _transact(self._journal if urgent else self._engine, transaction)
+    def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> Awaitable[T]:
+        return asyncio.ensure_future(_transact(self._journal if urgent else self._engine, transaction))
 
     async def read(self, transaction: Callable[[Connection], T]) -> T:
         return await _transact(self._reading, transaction)

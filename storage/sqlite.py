@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -42,8 +42,8 @@ class SqliteBackend:
 
         self._checkpoints = Checkpoints(partial(_connect, path))
 
-    async def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> T:
-        return await self._writer.run(transaction, urgent=urgent)
+    def write(self, transaction: Callable[[Connection], T], *, urgent: bool) -> Awaitable[T]:
+        return self._writer.run(transaction, urgent=urgent)
 
     async def read(self, transaction: Callable[[Connection], T]) -> T:
         return await self._readers.run(transaction)
@@ -58,8 +58,17 @@ class SqliteBackend:
         await asyncio.to_thread(self._checkpoints.close)
 
 
-# Checkpoints are made by a thread beside the writer; past 100 MB of log the writer makes one itself.
-_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=25000")
+_WRITER_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    # A thread beside the writer makes the checkpoints; past 100 MB of log the writer makes one itself.
+    "wal_autocheckpoint=25000",
+    # What undoes a statement of many rows would be a file of its own in each commit.
+    "temp_store=MEMORY",
+    # 8 MiB: the ends of all the indexes that a busy server writes to.
+    "cache_size=-8192",
+)
 _READER_PRAGMAS = ("query_only=ON",)
 
 

@@ -48,19 +48,20 @@ class TransactionThreads:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, transaction: Callable[[Connection], T], *, urgent: bool = False) -> T:
+    def run(self, transaction: Callable[[Connection], T], *, urgent: bool = False) -> "asyncio.Future[T]":
         """What `transaction` returns, once it is committed. Urgent ones overtake all others that wait.
 
-        A caller that is cancelled takes its transaction out of the queue; one that has begun is finished.
+        It is in the queue when this returns. Cancelling takes it out again; one that has begun is finished.
         """
-        if not self._is_open:
-            raise Unavailable("the database is closed")
-        if not urgent and self._ordinary.qsize() >= self._waiting_max:
-            raise Unavailable("too many transactions are waiting")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._put(self._urgent if urgent else self._ordinary, _Job(transaction, answer, loop))
-        return await answer
+        if not self._is_open:
+            answer.set_exception(Unavailable("the database is closed"))
+        elif not urgent and self._ordinary.qsize() >= self._waiting_max:
+            answer.set_exception(Unavailable("too many transactions are waiting"))
+        else:
+            self._put(self._urgent if urgent else self._ordinary, _Job(transaction, answer, loop))
+        return answer
 
     async def close(self) -> None:
         """Returns when all that was waiting is done and the connections are closed."""

@@ -71,6 +71,10 @@ class Stage:
             turn()
 
 
+async def nothing() -> None:
+    """Work that a host never begins."""
+
+
 @pytest.fixture
 def stage() -> Stage:
     return Stage()
@@ -122,10 +126,7 @@ def test_a_turn_notes_when_it_was(stage: Stage, cell: Cell) -> None:
 
 
 def test_results_of_waiting_come_back_as_mail(stage: Stage, cell: Cell, recorder: Recorder) -> None:
-    async def work() -> None:
-        pass
-
-    cell.run(work(), lambda result: ("done", result))
+    cell.run(nothing(), lambda result: ("done", result))
     stage.turn()
     assert recorder.received == [("done", "channel:7")]
 
@@ -199,3 +200,22 @@ def test_an_actor_has_nothing_to_do_by_itself() -> None:
     assert actor.is_idle
     with pytest.raises(NotImplementedError):
         actor.receive("mail")
+
+
+async def test_a_result_that_is_wanted_at_once_begins_a_turn_with_all_mail(
+    stage: Stage, cell: Cell, recorder: Recorder
+) -> None:
+    cell.put("before")
+    cell.run(nothing(), lambda result: result, at_once=True)
+    assert (recorder.received, recorder.turns) == (["before", "channel:7"], 1)
+    stage.turn()
+    assert recorder.turns == 1
+    cell.put("after")
+    stage.turn()
+    assert (recorder.received[2:], recorder.turns) == (["after"], 2)
+
+
+async def test_a_result_that_comes_too_late_is_nobodys(stage: Stage, cell: Cell, recorder: Recorder) -> None:
+    cell.end()
+    cell.run(nothing(), lambda result: result, at_once=True)
+    assert recorder.received == []

@@ -71,12 +71,15 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 async def test_a_read_sees_one_moment(database: Database) -> None:
     loop = asyncio.get_running_loop()
 
+    async def add_meanwhile() -> None:
+        await database.write(add_role("meanwhile"))
+
     def read_twice(connection: Connection) -> tuple[list[str], list[str]]:
         first = role_names(connection)
         if database.dialect == "sqlite":
-            asyncio.run_coroutine_threadsafe(database.write(add_role("meanwhile")), loop).result(10)
+            asyncio.run_coroutine_threadsafe(add_meanwhile(), loop).result(10)
         else:
-            await_only(database.write(add_role("meanwhile")))
+            await_only(add_meanwhile())
         return first, role_names(connection)
 
     assert await database.read(read_twice) == ([], [])

@@ -112,6 +112,24 @@ async def test_a_channel_that_stands_elsewhere_is_fenced_and_holds_nobody_back(c
     assert await last_seq(chat, one) == 1
 
 
+async def test_many_channels_are_moved_in_steps(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.row_statements.STEP_MAX_ROWS", 2)
+    rooms = [await chat.channel(f"room {n}") for n in range(5)]
+    stale = Part(rooms[1], Seq(7), Seq(8), (chat.post(rooms[1], "stale", ahead=7),))
+    parts = [stale if n == 1 else chat.part(room, chat.post(room, f"{n}")) for n, room in enumerate(rooms)]
+    results = await chat.messages.commit(parts)
+    assert [type(result) for result in results] == [Written, Fenced, Written, Written, Written]
+    assert [await contents(chat, room) for room in rooms] == [["0"], [], ["2"], ["3"], ["4"]]
+
+
+async def test_a_commit_is_on_its_way_before_it_is_awaited(chat: Chat) -> None:
+    channel_id = await chat.channel("one")
+    written = chat.messages.commit([chat.part(channel_id, chat.post(channel_id, "said"))])
+    await chat.database.write(lambda _: None, urgent=True)
+    assert await contents(chat, channel_id) == ["said"]
+    assert [type(result) for result in await written] == [Written]
+
+
 @pytest.mark.parametrize("gone", ["absent", "closed"])
 async def test_a_channel_that_is_gone_is_fenced(chat: Chat, gone: str) -> None:
     channel_id = await chat.channel("one")
