@@ -1,6 +1,8 @@
 """What every test may ask for: databases, empty or migrated, on SQLite and on PostgreSQL."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,20 @@ import pytest
 from tests.databases import Postgres, migrate, postgres_server
 
 DIALECTS = ("sqlite", "postgresql")
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 << 30
+"""What all sessions' temporary files may fill."""
+
+
+def pytest_configure() -> None:
+    """Keep temporary files in memory, if there is room for them and nobody named another place.
+
+    A test asks what was committed and waits for no disk.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+        tempfile.tempdir = str(MEMORY)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Real databases for tests: PostgreSQL servers, and databases on them that are made and dropped cheaply."""
 
 import asyncio
-import os
 import shutil
 import subprocess
 import tempfile
@@ -26,15 +25,6 @@ max_wal_size = 256MB
 autovacuum = off
 max_connections = 200
 """
-ROOM_BYTES = 2 << 30
-"""What a session's servers may fill."""
-
-
-def quickest_folder() -> str | None:
-    """Memory, where there is enough of it to hold files; else wherever temporary files go."""
-    memory = Path("/dev/shm")
-    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= ROOM_BYTES
-    return str(memory) if has_room else None
 
 
 class Console:
@@ -116,7 +106,7 @@ class Postgres:
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
     # Short, as it holds a socket, and not in pytest's folder, which PostgreSQL's user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="parley-", dir=quickest_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="parley-"))
     server = Postgres(folder)
     try:
         yield server
