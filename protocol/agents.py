@@ -23,6 +23,13 @@ class ToolRequest(Struct, frozen=True):
     arguments: str
 
 
+class Used(Struct, frozen=True):
+    """What a completion has cost, in tokens that the model has read and written."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
 class Completion(Struct, frozen=True):
     """One answer of the model: text, tools to use before it goes on, and what it cost in tokens."""
 
@@ -30,6 +37,10 @@ class Completion(Struct, frozen=True):
     requests: tuple[ToolRequest, ...] = ()
     tokens_in: int = 0
     tokens_out: int = 0
+
+    @property
+    def used(self) -> Used:
+        return Used(self.tokens_in, self.tokens_out)
 
 
 class CallKey(Struct, frozen=True):
@@ -56,6 +67,6 @@ class Progress(Struct, frozen=True):
     completions: tuple[Completion, ...] = ()
 
 
-def estimated_tokens(text: str) -> int:
-    """What a text costs, roughly, where the model does not say."""
-    return (len(text) + 3) // 4
+def estimated_tokens(chars: int) -> int:
+    """What so much text costs, roughly, where the model does not say: a token for 4 characters."""
+    return (chars + 3) // 4

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, select, update
 
-from protocol.agents import CallKey, Completion, Progress, Spender
+from protocol.agents import CallKey, Completion, Progress, Spender, Used
 from protocol.errors import Unavailable
 from protocol.ids import UserId
 from protocol.jobs import Job, JobId
@@ -36,9 +36,13 @@ class AgentJobs:
             payload = _hold(connection, job.id, job.attempt)
             payload["completions"] = [*payload.get("completions", ()), msgspec.to_builtins(completion)]
             _keep(connection, job.id, payload, now)
-            spend_tokens(connection, spender, completion, now)
+            spend_tokens(connection, spender, completion.used, now)
 
         await self._database.write(transaction)
+
+    async def charge(self, spender: Spender, used: Used, now: datetime) -> None:
+        """Write down what a completion has cost that came to no end."""
+        await self._database.write(lambda connection: spend_tokens(connection, spender, used, now))
 
     async def spent(self, user_id: UserId, now: datetime) -> int:
         """How many tokens a user has spent today, in UTC, with all agents."""

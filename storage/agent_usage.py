@@ -6,21 +6,21 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from protocol.agents import Completion, Spender
+from protocol.agents import Spender, Used
 from protocol.ids import UserId
 from storage.tables import agent_usage
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def spend_tokens(connection: Connection, spender: Spender, completion: Completion, now: datetime) -> None:
-    """Add what a completion cost to the day's account."""
+def spend_tokens(connection: Connection, spender: Spender, used: Used, now: datetime) -> None:
+    """Add what a completion has cost to the day's account."""
     row = _INSERT[connection.dialect.name](agent_usage).values(
         user_id=spender.user_id,
         agent_id=spender.agent_id,
         day=now.astimezone(UTC).date(),
-        tokens_in=completion.tokens_in,
-        tokens_out=completion.tokens_out,
+        tokens_in=used.tokens_in,
+        tokens_out=used.tokens_out,
         created_at=now,
         updated_at=now,
     )

@@ -120,21 +120,22 @@ class Answer:
 
     async def _write(self, question: Message, asker: Identity, stream: Stream) -> str:
         """The answer, whole or as far as people wanted it. Raises TimeoutError."""
+        writing = Writing(self._around, self._speaker, self.job, asker, stream)
         try:
             async with asyncio.timeout(self._around.limits.timeout_s) as self._deadline:
-                return await self._written(question, asker, stream)
+                return await self._written(question, writing)
         except TimeoutError:
             if self._is_stopped and not self._is_interrupted:
                 return stream.text.strip() or STOPPED
             raise
         finally:
             self._deadline = None
+            await writing.pay()
 
-    async def _written(self, question: Message, asker: Identity, stream: Stream) -> str:
+    async def _written(self, question: Message, writing: Writing) -> str:
         around, text = self._around, question.content or ""
         if self._is_interrupted:
             raise TimeoutError
-        writing = Writing(around, self._speaker, self.job, asker, stream)
         if around.model is None:
             return await writing.without_model(text)
         pairs = await self._conversation.pairs(question, around.limits.history_max)

@@ -14,7 +14,7 @@ from actors.channel_commands import Identity
 from actors.fanout import Fanout
 from actors.ports import Clock
 from actors.system import System
-from protocol.agents import Completion, Progress, Spender, ToolRequest
+from protocol.agents import Completion, Progress, Spender, ToolRequest, Used
 from protocol.ids import UserId
 from protocol.jobs import Job
 from protocol.resources import PublicProfile
@@ -43,8 +43,11 @@ class ModelFailed(Exception):  # noqa: N818 - it is what has happened, and is ex
 
 
 class Model(Protocol):
-    def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
-        """Text as it is written, and at last the whole completion. Raises ModelFailed."""
+    def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Used | Completion]:
+        """Text as it is written, now and then what it has cost so far, and at last the whole completion.
+
+        Tokens that were read are 0 where the model does not tell. Raises ModelFailed.
+        """
         ...
 
 
@@ -57,6 +60,10 @@ class AgentJobs(Protocol):
 
     async def add_completion(self, job: Job, completion: Completion, spender: Spender, now: datetime) -> None:
         """Write down the model's next completion, before anything is done about it, and what it cost."""
+        ...
+
+    async def charge(self, spender: Spender, used: Used, now: datetime) -> None:
+        """Write down what a completion has cost that came to no end."""
         ...
 
     async def spent(self, user_id: UserId, now: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from actors.jobs import Again, Doubtful, Finished, GivenUp, Outcome
-from protocol.agents import Completion
+from protocol.agents import Used
 
 BUG: Final = "bug"
 OUTCOMES: Final[dict[type[Outcome], str]] = {
@@ -28,6 +28,6 @@ class Tally(Struct):
         """An attempt has come to its end, or a bug has ended it."""
         self.runs[agent, BUG if isinstance(outcome, Exception) else OUTCOMES[type(outcome)]] += 1
 
-    def spent(self, agent: str, completion: Completion) -> None:
-        self.tokens_in[agent] += completion.tokens_in
-        self.tokens_out[agent] += completion.tokens_out
+    def spent(self, agent: str, used: Used) -> None:
+        self.tokens_in[agent] += used.tokens_in
+        self.tokens_out[agent] += used.tokens_out

@@ -4,10 +4,11 @@ Every completion of the model's is written down before anything is done about it
 takes them from there, and each tool call finds by its number what it has changed already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.agents.agent import Agent
 from actors.agents.hand_over import HAND_OVER, hand_over_tool
@@ -16,7 +17,7 @@ from actors.agents.toolbox import Toolbox
 from actors.agents.tools import Tool
 from actors.channel_commands import Identity
 from actors.streams import Stream
-from protocol.agents import Completion, Spender, estimated_tokens
+from protocol.agents import Completion, Spender, Used, estimated_tokens
 from protocol.commands import CONTENT_MAX_CHARS
 from protocol.errors import Refused
 from protocol.jobs import Job
@@ -44,6 +45,7 @@ class Writing:
         self._asker = asker
         self._stream = stream
         self._toolbox = Toolbox(around, job, asker.user_id)
+        self._unpaid: Used | None = None
 
     async def with_model(self, model: Model, past: Sequence[Said], question: str) -> str:
         """The whole answer. Raises `ModelFailed` and `Unavailable`."""
@@ -80,6 +82,17 @@ class Writing:
                 raise
             return self._say(refused.refusal.message)
 
+    async def pay(self) -> None:
+        """Charge what a completion has cost that was stopped, or failed midway. Raises `Unavailable`.
+
+        That is what the model told until then; where it did not, a token for 4 characters of what it was told
+        and of what it wrote. To be called when nothing is being written any more.
+        """
+        unpaid, self._unpaid = self._unpaid, None
+        if unpaid is not None:
+            await self._around.jobs.charge(self._spender(), unpaid, self._around.clock.now())
+            self._around.tally.spent(self._speaker.agent.name, unpaid)
+
     def _say(self, text: str) -> str:
         """Show something that is known already, apart from what was said before it."""
         if text:
@@ -91,24 +104,42 @@ class Writing:
         spent = await self._around.jobs.spent(self._asker.user_id, self._around.clock.now())
         if spent >= self._around.limits.tokens_per_user_day:
             return None
-        completion = await self._hear(model, said, tools)
-        spender = Spender(self._asker.user_id, self._speaker.profile.id)
-        await self._around.jobs.add_completion(self._job, completion, spender, self._around.clock.now())
-        self._around.tally.spent(self._speaker.agent.name, completion)
+        conversation = [self._prompt(), *said]
+        self._unpaid = prompt = Used(estimated_prompt(conversation, tools.values()))
+        try:
+            completion = await self._hear(model, conversation, tools, prompt)
+        except ModelFailed:
+            if self._unpaid == prompt:
+                # Nobody bills a request that failed before it was answered.
+                self._unpaid = None
+            raise
+        self._unpaid = None
+        await self._around.jobs.add_completion(
+            self._job, completion, self._spender(), self._around.clock.now()
+        )
+        self._around.tally.spent(self._speaker.agent.name, completion.used)
         return completion
 
-    async def _hear(self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool]) -> Completion:
+    async def _hear(
+        self, model: Model, said: Sequence[Said], tools: Mapping[str, Tool], used: Used
+    ) -> Completion:
         """Show what the model says while it does. What is longer than a message may be is not waited for."""
-        text = ""
-        async with aclosing(model.stream([self._prompt(), *said], tuple(tools.values()))) as pieces:
+        text, prompt = "", used.tokens_in
+        async with aclosing(model.stream(said, tuple(tools.values()))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Completion):
-                    return piece
+                    return replace(piece, tokens_in=piece.tokens_in or prompt)
+                if isinstance(piece, Used):
+                    self._unpaid = used = Used(piece.tokens_in or prompt, piece.tokens_out)
+                    continue
                 self._stream.add(piece if text or not self._stream.text else APART + piece)
                 text += piece
                 if len(self._stream.text) >= CONTENT_MAX_CHARS:
-                    return Completion(text, tokens_out=estimated_tokens(text))
+                    return Completion(text, (), used.tokens_in, used.tokens_out)
         raise ModelFailed("it ended without a completion", is_retryable=True)
+
+    def _spender(self) -> Spender:
+        return Spender(self._asker.user_id, self._speaker.profile.id)
 
     def _prompt(self) -> Said:
         now, name = self._around.clock.now(), self._asker.profile.username
@@ -124,3 +155,10 @@ class Writing:
 
     def _go_on_as(self, agent: Agent) -> None:
         self._agent = agent
+
+
+def estimated_prompt(said: Iterable[Said], tools: Iterable[Tool]) -> int:
+    """What a model has to read, in tokens: roughly, where it does not say."""
+    chars = sum(len(each.text) + sum(len(request.arguments) for request in each.requests) for each in said)
+    schemas = sum(len(tool.description) + len(msgspec.json.encode(tool.schema)) for tool in tools)
+    return estimated_tokens(chars + schemas)

@@ -2,7 +2,7 @@
 
 from actors.agents.tally import Tally
 from actors.jobs import Again, Doubtful, Finished, GivenUp
-from protocol.agents import Completion
+from protocol.agents import Used
 from server.agent_metrics import of_agents
 from server.settings import Settings
 from tests.server.agents.asking import agents_at
@@ -20,8 +20,8 @@ def test_attempts_are_counted_by_agent_and_outcome_and_tokens_by_agent() -> None
     tally = Tally()
     for outcome in (Finished(), Finished(), Again(None, "x"), GivenUp("x"), Doubtful("x"), ValueError()):
         tally.ran("dice", outcome)
-    tally.spent("dice", Completion("4", tokens_in=10, tokens_out=2))
-    tally.spent("dice", Completion("5", tokens_in=5, tokens_out=1))
+    tally.spent("dice", Used(10, 2))
+    tally.spent("dice", Used(5, 1))
     assert told(tally) == {
         "parley_agent_runs_total dice done": 2,
         "parley_agent_runs_total dice again": 1,

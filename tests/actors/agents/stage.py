@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from actors.agents.agent import Agent
-from actors.agents.ports import AgentLimits, AgentSurroundings, Said, Speaker
+from actors.agents.ports import AgentLimits, AgentSurroundings, ModelFailed, Said, Speaker
+from actors.agents.tally import Tally
 from actors.agents.tools import Tool
 from actors.agents.worker import AgentWorker
 from actors.channel_commands import Identity, PostMessage
-from protocol.agents import Completion, Progress, Spender
+from protocol.agents import Completion, Progress, Spender, Used
 from protocol.ids import ChannelId, UserId
 from protocol.jobs import Job, JobId
 from protocol.resources import Message, PublicProfile
@@ -26,16 +27,23 @@ class Echo(Agent):
 
 
 class HeldModel:
-    """Answers `re: …`, piece by piece, each when it is released."""
+    """Answers `re: …`, piece by piece, each when it is released, and before it the next of `costs`.
+
+    Where `failure` is set, it fails when it has said all.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.waiting: list[asyncio.Future[None]] = []
         self.pieces = 1
+        self.costs: list[Used] = []
+        self.failure: ModelFailed | None = None
         self.running = 0
         self.most_at_once = 0
 
-    async def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
+    async def stream(
+        self, said: Sequence[Said], tools: Sequence[Tool]
+    ) -> AsyncGenerator[str | Used | Completion]:
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
         self.asked.append(said[-1].text)
@@ -44,7 +52,11 @@ class HeldModel:
         try:
             for start in range(0, len(text), size):
                 await self._held()
+                if self.costs:
+                    yield self.costs.pop(0)
                 yield text[start : start + size]
+            if self.failure is not None:
+                raise self.failure
             yield Completion(text)
         finally:
             self.running -= 1
@@ -73,6 +85,7 @@ class MemoryJobs:
         self.completions: dict[JobId, tuple[Completion, ...]] = {}
         self.reads: Counter[JobId] = Counter()
         self.trouble: list[Exception] = []
+        self.charged: list[Used] = []
 
     async def progress(self, job: Job) -> Progress:
         self.reads[job.id] += 1
@@ -83,6 +96,11 @@ class MemoryJobs:
     async def add_completion(self, job: Job, completion: Completion, spender: Spender, now: datetime) -> None:
         self.completions[job.id] = (*self.completions.get(job.id, ()), completion)
 
+    async def charge(self, spender: Spender, used: Used, now: datetime) -> None:
+        if self.trouble:
+            raise self.trouble.pop()
+        self.charged.append(used)
+
     async def spent(self, user_id: UserId, now: datetime) -> int:
         return 0
 
@@ -90,11 +108,14 @@ class MemoryJobs:
 class Stage:
     """A scene with one agent in it."""
 
-    def __init__(self, here: Scene, speaker: Speaker, model: HeldModel, jobs: MemoryJobs) -> None:
+    def __init__(
+        self, here: Scene, speaker: Speaker, model: HeldModel, jobs: MemoryJobs, tally: Tally
+    ) -> None:
         self.here = here
         self.agent = speaker.profile
         self.model = model
         self.jobs = jobs
+        self.tally = tally
 
     async def tell(self, person: PublicProfile, text: str, **more: Any) -> Message:
         """A direct message to the agent."""
@@ -139,4 +160,4 @@ async def stage(concurrency: int = 8, timeout_s: float = 60.0) -> AsyncIterator[
         )
         here.chat.outboxes.employ(AgentWorker(around))
         await here.settle()
-        yield Stage(here, speaker, model, jobs)
+        yield Stage(here, speaker, model, jobs, around.tally)
