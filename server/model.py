@@ -1,108 +1,91 @@
 """The model that agents speak by: any that LiteLLM speaks to, at `LITELLM_BASEURL`.
 
-LiteLLM takes some 25 ms of processor time for a question, and seconds when it is imported for the first one:
-it has a loop of its own for that (`side_loop.py`). It talks to the model's endpoint and to nobody else.
+LiteLLM costs seconds and 160 MB where it is imported, and tens of milliseconds of processor time for a call:
+it runs in a process of its own (`model_process.py`), which starts with the first call, and anew when it died.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, Final
+from typing import Final
 
 from actors.agents.ports import ModelFailed, Said
 from actors.agents.tools import Tool
-from protocol.agents import Completion
-from server.model_library import import_litellm
-from server.model_wire import CompletionInTheMaking, failure_of, in_openai, provider_of, tool_in_openai
+from protocol.agents import Completion, Used
+from server.model_pipe import Failure, Offer, Setup
+from server.model_process import ModelProcess
 from server.settings import Settings
-from server.side_loop import SideLoop
 
-NO_KEY: Final = "none"
-"""Sent where no key is set: without one LiteLLM would send whatever it finds in the environment."""
+RESTART_AFTER_S: Final = 1.0
+RESTART_AFTER_MAX_S: Final = 30.0
 
 
 class LiteLlm:
     """The model of these settings. `close` it in the loop that used it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._library: Any = None
-        self._side = SideLoop("model")
+        self._setup = Setup(
+            settings.litellm_model,
+            settings.litellm_baseurl,
+            settings.litellm_api_key,
+            settings.agent_timeout_s,
+        )
+        self._starting: asyncio.Task[ModelProcess] | None = None
+        self._failures = 0
+        self._not_before_s = float("-inf")
 
-    async def stream(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
-        """Text as it is written, and at last the whole completion. Raises ModelFailed."""
-        try:
-            async with aclosing(self._side.batches(lambda: self._written(said, tools))) as batches:
-                async for pieces in batches:
-                    if text := "".join(piece for piece in pieces if isinstance(piece, str)):
-                        yield text
-                    if isinstance(pieces[-1], Completion):
-                        yield pieces[-1]
-        except Exception as error:
-            raise failure_of(error) from error
+    async def stream(
+        self, said: Sequence[Said], tools: Sequence[Tool]
+    ) -> AsyncGenerator[str | Used | Completion]:
+        """As `Model.stream`."""
+        offers = [Offer(tool.name, tool.description, tool.schema) for tool in tools]
+        process = await self._running()
+        async with aclosing(process.call(said, offers)) as call:
+            async for news in call:
+                if news.used is not None:
+                    yield news.used
+                if news.text:
+                    yield news.text
+                if news.failure is not None:
+                    raise _raised(news.failure)
+                if news.completion is not None:
+                    yield news.completion
 
     async def close(self) -> None:
-        """Close its connections and its loop, if it ever had any."""
-        await self._side.close(self._close)
+        """End its process, if there ever was one."""
+        if self._starting is not None:
+            with suppress(OSError):
+                await (await self._starting).close()
 
-    # Over there.
-
-    async def _written(self, said: Sequence[Said], tools: Sequence[Tool]) -> AsyncGenerator[str | Completion]:
-        completion = CompletionInTheMaking(said)
-        chunks: Any = None
+    async def _running(self) -> ModelProcess:
+        """Its process, started where there is none. Raises ModelFailed."""
+        self._look_whether_it_ended()
+        loop = asyncio.get_running_loop()
+        if self._starting is None:
+            wait_s = self._not_before_s - loop.time()
+            if wait_s > 0:
+                raise ModelFailed("its process has just ended", is_retryable=True, after_s=wait_s)
+            self._starting = loop.create_task(ModelProcess.start(self._setup), name="model-start")
         try:
-            library = self._imported()
-            chunks = await begin(library, self._request(library, said, tools))
-            async for chunk in chunks:
-                if text := completion.add(chunk):
-                    yield text
-        finally:
-            await _close_stream(chunks)
-        yield completion.finish()
+            return await asyncio.shield(self._starting)
+        except OSError as error:
+            raise ModelFailed(f"its process cannot be started: {error}", is_retryable=True) from None
 
-    async def _close(self) -> None:
-        if self._library is not None:
-            with suppress(Exception):
-                await self._library.close_litellm_async_clients()
-                self._library.in_memory_llm_clients_cache.flush_cache()
-
-    def _imported(self) -> Any:
-        if self._library is None:
-            self._library = import_litellm()
-        return self._library
-
-    def _request(self, library: Any, said: Sequence[Said], tools: Sequence[Tool]) -> dict[str, Any]:
-        settings = self._settings
-        request = {
-            "model": settings.litellm_model,
-            "custom_llm_provider": provider_of(settings.litellm_model, library.provider_list),
-            "messages": [in_openai(each) for each in said],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "api_base": settings.litellm_baseurl,
-            "api_key": settings.litellm_api_key or NO_KEY,
-            "timeout": settings.agent_timeout_s,
-            "max_retries": 0,
-            "num_retries": 0,
-            # Its gateway for other people's tools needs a package that we do without.
-            "_skip_mcp_handler": True,
-        }
-        if tools:
-            request["tools"] = [tool_in_openai(tool) for tool in tools]
-        return request
+    def _look_whether_it_ended(self) -> None:
+        """One that never answered is followed by the next one later each time: it may be in vain."""
+        if self._starting is None or not self._starting.done():
+            return
+        ended_at_s: float | None = asyncio.get_running_loop().time()
+        has_answered = False
+        if self._starting.exception() is None:
+            process = self._starting.result()
+            ended_at_s, has_answered = process.ended_at_s, process.has_answered
+        if ended_at_s is not None:
+            self._starting = None
+            self._failures = 1 if has_answered else self._failures + 1
+            after_s = min(RESTART_AFTER_MAX_S, RESTART_AFTER_S * 2.0 ** (self._failures - 1))
+            self._not_before_s = ended_at_s + after_s
 
 
-async def begin(library: Any, request: dict[str, Any]) -> Any:
-    """The chunks of an answer, as they come."""
-    chunks = await library.acompletion(**request)
-    if chunks is None:
-        # What it makes of a second 422, having left out what it thought the endpoint objected to.
-        raise ModelFailed("the endpoint finds the request invalid", is_retryable=False)
-    return chunks
-
-
-async def _close_stream(chunks: Any) -> None:
-    """Tell the endpoint that nobody listens any more."""
-    close = getattr(chunks, "aclose", None)
-    if close is not None:
-        with suppress(Exception):
-            await close()
+def _raised(failure: Failure) -> ModelFailed:
+    return ModelFailed(failure.reason, is_retryable=failure.is_retryable, after_s=failure.after_s)

@@ -6,6 +6,7 @@ import pytest
 
 from server.model_library import import_litellm
 from server.settings import Settings
+from tests.server.agents import in_thread
 from tests.server.agents.asking import Agents, agents_at
 from tests.stand_ins.openai import OpenAI, openai
 
@@ -17,7 +18,8 @@ def litellm() -> None:
 
 
 @pytest.fixture
-async def model(litellm: None) -> AsyncIterator[OpenAI]:
+async def model(litellm: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenAI]:
+    monkeypatch.setattr("server.model_process.spawn", in_thread.spawn)
     async with openai() as stand_in:
         yield stand_in
 
