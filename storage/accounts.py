@@ -122,7 +122,7 @@ class Accounts:
         skip: int = 0,
         limit: int = 50,
     ) -> list[User]:
-        """Newest first, those before the cursor `before`; `q` is part of a name or of the address."""
+        """Newest first, those before the cursor `before`; `q` is part of a name, address or number."""
         query = select(users).where(EXISTS).order_by(users.c.id.desc()).offset(skip).limit(limit)
         if q is not None:
             query = query.where(holds(q))

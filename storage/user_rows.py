@@ -78,9 +78,14 @@ def begins_with(prefix: str) -> ColumnElement[bool]:
 
 
 def holds(part: str) -> ColumnElement[bool]:
-    """Whether this is part of a user's name, of either kind, or of the e-mail address."""
+    """Whether this is part of a user's name, of either kind, e-mail address or telephone number."""
     wanted = part.lower()
-    texts: Iterable[ColumnElement[Any]] = (users.c.username, users.c.full_name, users.c.email)
+    texts: Iterable[ColumnElement[Any]] = (
+        users.c.username,
+        users.c.full_name,
+        users.c.email,
+        users.c.phone_number,
+    )
     return or_(*(func.lower(text).contains(wanted, autoescape=True) for text in texts))
 
 

@@ -28,7 +28,7 @@ BOT_SUPERUSER: Final = Refusal(Code.CONFLICT, "A bot cannot log in: make a perso
 
 
 class UserQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`q` is a part of the user name, the full name or the e-mail address."""
+    """`q` is a part of the user name, the full name, the e-mail address or the telephone number."""
 
     q: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     is_active: bool | None = None

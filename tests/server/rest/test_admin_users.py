@@ -31,6 +31,8 @@ async def test_accounts_are_listed_newest_first_and_found_by_any_part(
     assert await names(superuser, "?q=LIC") == ["alice"]
     assert await names(superuser, "?q=build") == ["bob"]
     assert await names(superuser, "?q=elsewhere") == ["bob"]
+    await bob.put("/auth/me/phone", {"phone_number": "+15005550002"})
+    assert await names(superuser, "?q=%2B1500555") == ["bob"]
     assert await names(superuser, "?q=%25") == []
     page = await superuser.get("/auth/users?limit=2")
     assert (await names(superuser, f"?limit=2&cursor={page['next']}"))[0] == "root"
