@@ -65,10 +65,10 @@ class Deliveries:
         found = await self._database.read(lambda connection: connection.execute(query).scalars().all())
         return frozenset(each for each in found if each is not None)
 
-    async def last_nonce(self, channel_id: ChannelId, sender_id: UserId, via: Via) -> str | None:
-        """Of the newest message that this user sent there by this way."""
+    async def last_nonce(self, channel_id: ChannelId, sender_id: UserId, via: Via, before: Seq) -> str | None:
+        """Of the newest message before this `seq` that this user sent there by this way."""
         is_it = (messages.c.channel_id == channel_id) & (messages.c.sender_id == sender_id)
-        query = select(messages.c.nonce).where(is_it, messages.c.via == via)
+        query = select(messages.c.nonce).where(is_it, messages.c.via == via, messages.c.seq < before)
         query = query.order_by(messages.c.seq.desc()).limit(1)
         return await self._database.read(lambda connection: connection.execute(query).scalar())
 

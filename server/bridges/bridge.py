@@ -9,8 +9,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from protocol.ids import ChannelId, MessageId, UserId
+from protocol.ids import MessageId
 from protocol.jobs import Bridge as BridgeName
+from protocol.jobs import BridgeJob
 from protocol.resources import DeliveryState, PublicProfile
 from storage.attachments import NewLink
 
@@ -91,8 +92,11 @@ class Bridge(Protocol):
     name: BridgeName
     part_max_chars: int
 
-    async def find_destination(self, user_id: UserId, channel_id: ChannelId) -> Destination | Rejected:
-        """Where what is said in this channel reaches this user."""
+    async def find_destination(self, job: BridgeJob) -> Destination | Rejected:
+        """Where its user was when they wrote by this bridge last, before what is to go out: never elsewhere.
+
+        The same for every attempt, or else rejected.
+        """
         ...
 
     async def send(self, parcel: Parcel) -> Accepted | Rejected | NotNow | InDoubt:

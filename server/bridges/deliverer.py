@@ -7,13 +7,13 @@ from typing import Final
 import msgspec
 
 from actors.chat import Chat
-from actors.jobs import Again, Finished, GivenUp, Job, Outcome, Retries
+from actors.jobs import Again, Doubtful, Finished, GivenUp, Job, Outcome, Retries
 from actors.ports import Clock
 from protocol.errors import Code, Refused, Unavailable
 from protocol.jobs import Bridge as BridgeName
 from protocol.jobs import BridgeJob, JobKind
 from server.bridges.bridge import Bridge
-from server.bridges.errand import Errand, Surroundings
+from server.bridges.errand import Errand, Surroundings, write_off
 from storage.deliveries import Deliveries
 
 CONCURRENCY: Final = 8
@@ -59,12 +59,13 @@ class Deliverer:
             return _interrupted(error, may_have_sent=False)
 
     async def _work(self, job: Job, todo: BridgeJob) -> Outcome:
-        bridge = self._bridges.get(todo.bridge)
-        if bridge is None:
-            return GivenUp(f"{todo.bridge} is not turned on")
         due = await self._around.deliveries.load(todo.channel_id, todo.seq)
         if due is None or due.message.deleted_at is not None:
             return Finished()
+        bridge = self._bridges.get(todo.bridge)
+        if bridge is None:
+            await write_off(self._around, due, len(due.parts), in_doubt=job.is_again)
+            return (Doubtful if job.is_again else GivenUp)(f"{todo.bridge} is not turned on")
         errand = Errand(self._around, bridge, job, due)
         outcome = await _attempt(errand, todo)
         if isinstance(outcome, Again) and self._is_last(job):

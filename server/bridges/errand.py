@@ -63,10 +63,12 @@ class Errand:
 
     async def run(self, todo: BridgeJob) -> Outcome:
         """Deliver what is not yet. Raises Refused when the channel cannot note it, and Unavailable."""
+        if not self._unsent:
+            return Finished()
         await self._begin()
-        destination = await self._bridge.find_destination(todo.user_id, todo.channel_id)
+        destination = await self._bridge.find_destination(todo)
         if isinstance(destination, Rejected):
-            return await self._reject(0, destination)
+            return await self._cannot_reach(destination)
         for part in self._unsent:
             outcome = await self._deliver(part, destination)
             if outcome is not None:
@@ -76,11 +78,15 @@ class Errand:
     async def give_up(self, *, in_doubt: bool) -> None:
         """That was the last attempt: say so on the message."""
         due = await self._around.deliveries.load(self._message.channel_id, self._message.seq)
-        left = unsent_parts(due.parts if due else (), len(self._texts))
-        for part in left:
-            # Parts go out in order: only of the first can there be any doubt.
-            state: DeliveryState = "unknown" if in_doubt and part == left[0] else "failed"
-            await self._move(part, state)
+        if due is not None:
+            await write_off(self._around, due, len(self._texts), in_doubt=in_doubt)
+
+    async def _cannot_reach(self, rejected: Rejected) -> Outcome:
+        """Where an earlier attempt may have sent it cannot be known any more."""
+        if not self._is_again:
+            return await self._reject(0, rejected)
+        await self.give_up(in_doubt=True)
+        return Doubtful(rejected.reason)
 
     async def _deliver(self, part: int, destination: Destination) -> Outcome | None:
         """None when this part is done."""
@@ -146,14 +152,13 @@ class Errand:
         return idle.total_seconds() >= SETTLED_AFTER_S
 
     async def _begin(self) -> None:
-        if self._unsent:
-            begin = BeginDelivery(
-                message_id=self._message.id,
-                transport=self._bridge.name,
-                parts=len(self._texts),
-                sending=frozenset(self._unsent),
-            )
-            await self._ask(begin)
+        begin = BeginDelivery(
+            message_id=self._message.id,
+            transport=self._bridge.name,
+            parts=len(self._texts),
+            sending=frozenset(self._unsent),
+        )
+        await self._ask(begin)
 
     async def _accept(self, part: int, accepted: Accepted) -> None:
         LOG.info("sent", extra=self._named(part) | {"external_id": accepted.external_id})
@@ -182,6 +187,16 @@ async def note(
 ) -> None:
     """Have the channel of a message note how far it has got. Raises Refused."""
     await chat.ask(Identity(PublicProfile(author_id, "")), channel_id, command)
+
+
+async def write_off(around: Surroundings, due: Due, count: int, *, in_doubt: bool) -> None:
+    """Say on a message of `count` parts that what is left of it will not be sent. Raises Refused."""
+    message, left = due.message, unsent_parts(due.parts, count)
+    for part in left:
+        # Parts go out in order: only of the first can there be any doubt.
+        state: DeliveryState = "unknown" if in_doubt and part == left[0] else "failed"
+        move = MoveDelivery(message_id=message.id, part=part, state=state)
+        await note(around.chat, message.sender_id, message.channel_id, move)
 
 
 def unsent_parts(rows: Sequence[DeliveryRow], count: int) -> list[int]:

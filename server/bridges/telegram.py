@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
-from protocol.ids import ChannelId, UserId
 from protocol.jobs import Bridge as BridgeName
+from protocol.jobs import BridgeJob
 from server.bridges.bridge import (
     Absent,
     Accepted,
@@ -99,8 +99,9 @@ class TelegramBridge(Bridge):
         self._links = links
 
     @override
-    async def find_destination(self, user_id: UserId, channel_id: ChannelId) -> Destination | Rejected:
-        chat_id = await self._links.chat_of(user_id)
+    async def find_destination(self, job: BridgeJob) -> Destination | Rejected:
+        """The user's chat, which a code has proven to be theirs."""
+        chat_id = await self._links.chat_of(job.user_id)
         return Rejected("the user has no chat any more") if chat_id is None else Destination(str(chat_id))
 
     @override

@@ -1,14 +1,16 @@
 """SMS and WhatsApp by Twilio: one class, once for each."""
 
 import asyncio
+import base64
+import hashlib
 import importlib
 from typing import TYPE_CHECKING, Final, Literal
 
 from typing_extensions import override
 
 from actors.ports import Clock
-from protocol.ids import ChannelId, UserId
 from protocol.jobs import Bridge as BridgeName
+from protocol.jobs import BridgeJob
 from server.bridges.bridge import (
     Absent,
     Accepted,
@@ -34,6 +36,8 @@ PREFIXES: Final[dict[Name, str]] = {"twilio": "", "whatsapp": "whatsapp:"}
 OPT_OUT_PREFIXES: Final[dict[Name, str]] = {"twilio": "", "whatsapp": "wa:"}
 """One of our numbers may serve both, and people may want to hear no more by one of them."""
 PART_MAX_CHARS: Final = 1_600
+SID_MAX_CHARS: Final = 34
+NUMBER_MAX_CHARS: Final = 16
 OPTED_OUT: Final = "21610"
 """Twilio's code for people who have asked for no more messages."""
 
@@ -86,13 +90,16 @@ class TwilioBridge(Bridge):
         self._number = settings.twilio_phone_number
 
     @override
-    async def find_destination(self, user_id: UserId, channel_id: ChannelId) -> Destination | Rejected:
-        """From that of our numbers that the user wrote to last."""
-        number = await self._phones.number_of(user_id)
+    async def find_destination(self, job: BridgeJob) -> Destination | Rejected:
+        """To the number that the user wrote from and still has, from that of ours that they wrote to."""
+        number = await self._phones.number_of(job.user_id)
         if number is None:
             return Rejected("the user has no telephone number any more")
-        nonce = await self._deliveries.last_nonce(channel_id, user_id, self.name)
-        ours = written_to(nonce or "") or self._number
+        nonce = await self._deliveries.last_nonce(job.channel_id, job.user_id, self.name, job.seq) or ""
+        # Nobody has to prove that a number is theirs: writing from it does.
+        if not was_written_from(nonce, number):
+            return Rejected("the user has another telephone number than they wrote from")
+        ours = written_to(nonce) or self._number
         if await self._phones.has_opted_out(number, self._opt_out_prefix + ours):
             return Rejected("the user wants no more messages", OPTED_OUT)
         return Destination(self._prefix + number, self._prefix + ours)
@@ -132,14 +139,26 @@ class TwilioBridge(Bridge):
         return f"{self._public_url}/twilio_status?message_id={parcel.message_id}&part={parcel.part}"
 
 
-def nonce_of(sid: str, ours: str) -> str:
-    """What makes a message that came by Twilio unique, and says which of our numbers it was sent to."""
-    return f"{sid}@{ours}"
+def nonce_of(sid: str, ours: str, theirs: str) -> str:
+    """What makes a message that came by Twilio unique, and says from and to which number it was sent.
+
+    With at most `SID_MAX_CHARS` and `NUMBER_MAX_CHARS` it is just as long as a nonce may be.
+    """
+    return f"{sid}@{ours}/{mark_of(theirs)}"
 
 
 def written_to(nonce: str) -> str:
-    """That number; empty when it is no such nonce."""
-    return nonce.partition("@")[2]
+    """Which of our numbers; empty when it is no such nonce."""
+    return nonce.partition("@")[2].partition("/")[0]
+
+
+def was_written_from(nonce: str, number: str) -> bool:
+    return nonce.rpartition("/")[2] == mark_of(number)
+
+
+def mark_of(number: str) -> str:
+    """Twelve characters that stand for a number: there is no room for all of it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(number.encode()).digest()[:9]).decode()
 
 
 def opt_out_key(name: Name, ours: str) -> str:

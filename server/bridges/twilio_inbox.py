@@ -17,7 +17,16 @@ from server.bridges.arrivals import Arrivals
 from server.bridges.bridge import Arrival
 from server.bridges.errand import note
 from server.bridges.media import link_of
-from server.bridges.twilio import NAMES, OPTED_OUT, PREFIXES, Name, nonce_of, opt_out_key
+from server.bridges.twilio import (
+    NAMES,
+    NUMBER_MAX_CHARS,
+    OPTED_OUT,
+    PREFIXES,
+    SID_MAX_CHARS,
+    Name,
+    nonce_of,
+    opt_out_key,
+)
 from server.bridges.twilio_states import state_of
 from server.forms import Form
 from storage.attachments import NewLink
@@ -84,7 +93,7 @@ class TwilioInbox:
             "to_number": message.to,
             "chars": len(message.body),
         }
-        if name is None or not sid:
+        if name is None or not 0 < len(sid) <= SID_MAX_CHARS or len(ours) > NUMBER_MAX_CHARS:
             LOG.warning("not understood", extra=about)
             return NOTHING
         LOG.debug("text %r", message.body, extra={"sid": sid})
@@ -103,7 +112,7 @@ class TwilioInbox:
         if not (content or links):
             LOG.info("nothing in it", extra=about)
             return NOTHING
-        await self._arrivals.take(name, Arrival(author, content, nonce_of(sid, ours), links))
+        await self._arrivals.take(name, Arrival(author, content, nonce_of(sid, ours, number), links))
         LOG.info("message taken", extra=about | {"user_id": author.id})
         return NOTHING
 

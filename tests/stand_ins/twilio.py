@@ -21,7 +21,7 @@ Fault = Callable[[web.Request, "StandIn"], Any]
 
 
 class StandIn:
-    """The account. `sent` are the messages that it has, oldest first; `faults` hit one request each."""
+    """The account. `sent` are the messages that it has, oldest first; each of `faults` hits one request."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -98,7 +98,9 @@ class StandIn:
         fault = self.list_faults.popleft() if self.list_faults else None
         if fault == "garbage":
             return web.Response(text="<html>")
-        if fault is not None:
+        if fault == "stall":
+            await self.may_answer.wait()
+        elif fault is not None:
             return web.json_response({"message": "no", "code": 20500}, status=int(fault))
         to, sender = request.query.get("To"), request.query.get("From")
         found = [each for each in self.sent if (each["to"], each["from"]) == (to, sender)][::-1]

@@ -85,8 +85,9 @@ async def test_the_last_nonce_is_that_of_the_newest_message_that_came_this_way(d
     chat = await Chat.of(database, "ann", "bob")
     room = await chat.direct()
     deliveries = Deliveries(database)
-    assert await deliveries.last_nonce(room, chat.ids[0], "twilio") is None
+    assert await deliveries.last_nonce(room, chat.ids[0], "twilio", Seq(99)) is None
     for nonce, via in (("1", "twilio"), ("2", "twilio"), ("3", "web")):
         await chat.say(room, nonce, nonce=nonce, via=via)
     await chat.say(room, "4", by=1, nonce="4", via="twilio")
-    assert await deliveries.last_nonce(room, chat.ids[0], "twilio") == "2"
+    nonces = [await deliveries.last_nonce(room, chat.ids[0], "twilio", Seq(seq)) for seq in (2, 3, 4, 99)]
+    assert nonces == [None, "1", "2", "2"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.channel_commands import DeleteMessage, Identity
+from actors.channel_commands import DeleteMessage, Identity, PostMessage
 from protocol.resources import PublicProfile
 from server.bridges import twilio_client
 from server.settings import Settings
@@ -131,13 +131,15 @@ async def test_what_never_arrived_is_sent_in_the_end(sms: Texting) -> None:
 
 
 async def test_a_list_that_cannot_be_read_is_asked_for_again(sms: Texting) -> None:
-    sms.phone.list_faults.extend(["500", "429", "garbage"])
+    sms.phone.list_faults.extend(["500", "429", "garbage", "stall", "401"])
     ann = await hello(sms, "cut")
     await sms.resting("no answer")
-    for pause_s, error in ((5, "TwilioException"), (10, "429"), (30, "JSONDecodeError")):
+    # 401 and 500 are told alike.
+    errors = ("TwilioException", "429", "JSONDecodeError", "TimeoutError", "TwilioException")
+    for pause_s, error in zip((5, 10, 30, 90, 270), errors, strict=True):
         sms.later(pause_s)
         await sms.resting(error)
-    sms.later(100)
+    sms.later(1000)
     await ended(sms, ann)
     assert creates(sms) == 1
 
@@ -223,6 +225,26 @@ async def test_the_same_words_sent_before_are_not_taken_for_this_message(sms: Te
     assert one["body"] == two["body"]
     assert [sid for _, sid in await sms.rows()] == [one["sid"], two["sid"]]
     assert [each["delivery"]["state"] for each in (await sms.chat_of(ann))[1::2]] == ["queued", "queued"]
+
+
+@pytest.mark.parametrize("fault", ["cut", "cut before"])
+async def test_of_two_parts_alike_the_second_is_in_doubt_by_itself(sms: Texting, fault: str) -> None:
+    ann = await hello(sms)
+    assert await sms.settled() == ["done"]
+    answered = (await sms.chat_of(ann))[-1]
+    by = Identity(PublicProfile(answered["sender_id"], "assistant"))
+    long = PostMessage(content="x" * 3200, nonce="long", via="agent")
+    sms.phone.faults.extend([None, fault])
+    await sms.home.context.chat.ask(by, answered["channel_id"], long)
+    await sms.resting("no answer")
+    sms.later(5)
+    if fault == "cut before":
+        await sms.resting("on its way")
+        sms.later(61)
+    assert await sms.settled(count=2) == ["done", "done"]
+    assert [each["body"] for each in sms.phone.sent[1:]] == ["x" * 1600] * 2
+    assert [sid for _, sid in await sms.rows()] == [each["sid"] for each in sms.phone.sent]
+    assert (await sms.delivery_of(ann))["state"] == "queued"
 
 
 async def test_words_that_were_sent_long_ago_are_not_taken_for_this_message(sms: Texting) -> None:

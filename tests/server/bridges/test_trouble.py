@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from actors.jobs import Again, GivenUp
+from actors.jobs import Again, Doubtful, GivenUp
 from protocol.errors import Code, Refusal, Refused, Unavailable
 from protocol.ids import MessageId, UserId
 from protocol.jobs import Job, JobId
@@ -84,22 +85,34 @@ async def test_trouble_here_leaves_the_job_to_be_done_again(
     assert deliverer.concurrency > 0
 
 
-async def test_jobs_of_bridges_that_are_turned_off_are_given_up(sms: Texting) -> None:
+@pytest.mark.parametrize(
+    ("is_again", "outcome", "state"), [(False, GivenUp, "failed"), (True, Doubtful, "unknown")]
+)
+async def test_jobs_of_bridges_that_are_turned_off_are_given_up(
+    sms: Texting, is_again: bool, outcome: type, state: str
+) -> None:
+    ann = await sms.person("ann", ANNS)
+    sms.phone.faults.append(twilio.refusal(429, 20429))
+    await sms.text(ANNS, "Hello?")
+    await sms.resting("429")
+    answered = (await sms.chat_of(ann))[-1]
     context = sms.home.context
     deliverer = Deliverer("sms", {}, context.chat, Deliveries(context.database), context.clock)
-    assert await deliverer.work(job(sms, "twilio")) == GivenUp("twilio is not turned on")
+    waiting = structs.replace(job(sms, "twilio", answered["seq"]), is_again=is_again)
+    assert await deliverer.work(waiting) == outcome("twilio is not turned on")
+    assert (await sms.delivery_of(ann))["state"] == state
     with pytest.raises(LookupError):
         context.bridges.named("carrier pigeon")
     assert context.bridges.named("twilio").name == "twilio"
 
 
-def job(sms: Texting, bridge: str) -> Job:
+def job(sms: Texting, bridge: str, seq: int = 1) -> Job:
     return Job(
         id=JobId(1),
         kind="sms",
         key="k",
         lane="l",
-        payload={"user_id": 1, "bridge": bridge, "channel_id": 1, "seq": 1},
+        payload={"user_id": 1, "bridge": bridge, "channel_id": 1, "seq": seq},
         attempt=1,
         is_again=False,
         queued_at=sms.home.clock.now(),
