@@ -15,6 +15,7 @@ from server.fields import CURSOR
 LIMIT_MAX: Final = 200
 LIMIT_DEFAULT: Final = 50
 CURSOR_MAX_CHARS: Final = 1000
+NO_CURSOR: Final = Refusal(Code.INVALID, "This is not a cursor of this list.", field="cursor")
 
 Item = TypeVar("Item")
 
@@ -69,10 +70,13 @@ def read_cursor(cursor: str | None, kind: Any) -> Any:
     try:
         padding = "=" * (-len(cursor) % 4)
         packed = base64.b64decode(cursor + padding, altchars=b"-_", validate=True)
-        return msgspec.msgpack.decode(packed, type=kind)
-    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError):
-        refusal = Refusal(Code.INVALID, "This is not a cursor of this list.", field="cursor")
-        raise Refused(refusal) from None
+        key = msgspec.msgpack.decode(packed, type=kind)
+        # Otherwise spelled it was not written here: a time in text may be one that there is not in UTC.
+        if write_cursor(key) != cursor:
+            raise Refused(NO_CURSOR)
+    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError, OverflowError):
+        raise Refused(NO_CURSOR) from None
+    return key
 
 
 def write_cursor(key: Any) -> str:

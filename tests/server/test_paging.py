@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -43,6 +44,23 @@ def test_whatever_else_is_sent_as_cursor_is_refused(cursor: str) -> None:
 def test_no_text_makes_reading_a_cursor_fail_otherwise(cursor: str) -> None:
     with contextlib.suppress(Refused):
         assert 1 <= (read_cursor(cursor, Positive) or 0) <= 2**53
+
+
+Moment = tuple[Annotated[datetime, Meta(tz=True)], Positive]
+
+
+def test_a_moment_in_a_cursor_reads_as_what_was_written() -> None:
+    for year in (1, 2026, 9999):
+        key = (datetime(year, 1, 2, 3, 4, 5, 678, tzinfo=UTC), 7)
+        assert read_cursor(write_cursor(key), Moment) == key
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-01-02T03:04:05Z"]
+)
+def test_a_moment_that_was_spelled_elsewhere_is_refused(moment: str) -> None:
+    with pytest.raises(Refused):
+        read_cursor(packed([moment, 7]), Moment)
 
 
 def test_there_is_a_next_page_only_when_one_more_was_found() -> None:
