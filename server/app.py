@@ -29,7 +29,7 @@ from server.bridges.switchboard import Switchboard
 from server.clock import SystemClock
 from server.context import Context
 from server.descriptions import Descriptions
-from server.dispatch import BODY_MAX_BYTES, add_routes
+from server.dispatch import BODY_MAX_BYTES, add_routes, heed_expectation
 from server.examples.rest import EXAMPLES
 from server.housekeeping import chores, keep_house
 from server.http_protocol import HttpProtocol
@@ -284,7 +284,8 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
         middlewares=middlewares(settings.cors_origins, context.readiness, context.measures),
         client_max_size=BODY_MAX_BYTES,
     )
-    app.router.add_route("*", "/ws", Upgrade(edge, context.authenticator, origins).__call__)
+    upgrade = Upgrade(edge, context.authenticator, origins)
+    app.router.add_route("*", "/ws", upgrade.__call__, expect_handler=heed_expectation)
     add_routes(app, context, ROUTES)
     runner = web.AppRunner(app, shutdown_timeout=5.0)
     await runner.setup()

@@ -16,6 +16,7 @@ from server.addresses import client_address
 from server.auth import Caller
 from server.context import Context
 from server.forms import FORM_FIELDS
+from server.header_text import is_readable, readable
 from server.logins import Origin
 from server.middleware import ANSWER_HEADERS
 from server.public_urls import asked_url
@@ -59,7 +60,7 @@ class Call:
         # Some proxies add a line of their own: the last is theirs, the first may be the client's invention.
         forwarded_for = ",".join(headers.getall("X-Forwarded-For", ()))
         address = client_address(self._request.remote, forwarded_for, trusted)
-        return Origin(address, headers.get("User-Agent", "")[:DEVICE_MAX_CHARS] or None)
+        return Origin(address, readable(headers.get("User-Agent", ""))[:DEVICE_MAX_CHARS] or None)
 
     @property
     def is_forwarded_by_a_stranger(self) -> bool:
@@ -124,8 +125,8 @@ class Call:
         if given is not None:
             return given
         key = self._request.headers.get("Idempotency-Key")
-        if key is not None and not 1 <= len(key) <= NONCE_MAX_CHARS:
-            message = f"Idempotency-Key has 1 to {NONCE_MAX_CHARS} characters."
+        if key is not None and not (1 <= len(key) <= NONCE_MAX_CHARS and is_readable(key)):
+            message = f"Idempotency-Key has 1 to {NONCE_MAX_CHARS} characters in UTF-8."
             raise Refused(Refusal(Code.INVALID, message, field="Idempotency-Key"))
         return key
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from protocol.errors import Code, Refusal, Refused
 from server.calls import Call
@@ -41,8 +41,10 @@ def add_routes(app: web.Application, context: Context, routes: Iterable[Route]) 
     for route in routes:
         methods.setdefault(route.path, {})[route.method] = bind(route, context)
     for path, handlers in methods.items():
+        answer = _by_method(handlers)
         for spelling in _spellings(path):
-            _add_path(app, spelling, handlers)
+            # All methods: else PUT /channels/me would be taken for PUT /channels/{channel_id}.
+            app.router.add_route("*", spelling, answer)
 
 
 def bind(route: Route, context: Context) -> WebHandler:
@@ -205,20 +207,13 @@ def _spellings(path: str) -> tuple[str, ...]:
     return (path.rstrip("/"), path.rstrip("/") + "/")
 
 
-def _add_path(app: web.Application, path: str, handlers: dict[str, WebHandler]) -> None:
-    resource = app.router.add_resource(path)
-    for method, handler in handlers.items():
-        resource.add_route(method, handler)
-    allowed = set(handlers)
-    if "GET" in handlers:
-        resource.add_route("HEAD", handlers["GET"])
-        allowed.add("HEAD")
-    # Without this, PUT /channels/me would be taken for PUT /channels/{channel_id}.
-    resource.add_route("*", _refuse_method(allowed))
+def _by_method(handlers: dict[str, WebHandler]) -> WebHandler:
+    handlers = handlers | ({"HEAD": handlers["GET"]} if "GET" in handlers else {})
 
+    async def answer(request: web.Request) -> web.StreamResponse:
+        handler = handlers.get(request.method)
+        if handler is None:
+            raise web.HTTPMethodNotAllowed(request.method, sorted(handlers))
+        return await handler(request)
 
-def _refuse_method(allowed: set[str]) -> WebHandler:
-    async def refuse(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
-
-    return refuse
+    return answer

@@ -101,7 +101,7 @@ def allow_origins(origins: Sequence[str]) -> Middleware:
         if not origins:
             return await handler(request)
         request[ANSWER_HEADERS]["Vary"] = "Origin"
-        if origin is None or not (origin.lower() in origins or "*" in origins):
+        if origin is None or not (origin.lower() in origins or ("*" in origins and origin.isascii())):
             return await handler(request)
         request[ANSWER_HEADERS] |= {
             "Access-Control-Allow-Origin": origin,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from server.addresses import Network, is_trusted
+from server.header_text import readable
 from server.settings import Settings
 
 SCHEMES: Final = frozenset({"http", "https"})
@@ -44,13 +45,14 @@ def asked_url(request: web.Request, public_url: str, trusted: Sequence[Network])
     What `X-Forwarded-Proto` and `X-Forwarded-Host` say counts when the peer is a trusted proxy. Of several
     values the last is that proxy's own.
     """
+    path = readable(request.raw_path)
     if public_url:
-        return public_url + request.raw_path
+        return public_url + path
     scheme, host = request.scheme, request.host
     if is_trusted(request.remote, trusted):
         scheme = _last(request, "X-Forwarded-Proto") or scheme
         host = _last(request, "X-Forwarded-Host") or host
-    return f"{scheme if scheme in SCHEMES else request.scheme}://{host}{request.raw_path}"
+    return f"{scheme if scheme in SCHEMES else request.scheme}://{readable(host)}{path}"
 
 
 def _last(request: web.Request, header: str) -> str:
