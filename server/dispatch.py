@@ -44,7 +44,7 @@ def add_routes(app: web.Application, context: Context, routes: Iterable[Route]) 
         answer = _by_method(handlers)
         for spelling in _spellings(path):
             # All methods: else PUT /channels/me would be taken for PUT /channels/{channel_id}.
-            app.router.add_route("*", spelling, answer)
+            app.router.add_route("*", spelling, answer, expect_handler=heed_expectation)
 
 
 def bind(route: Route, context: Context) -> WebHandler:
@@ -205,6 +205,14 @@ def _spellings(path: str) -> tuple[str, ...]:
     if path == "/":
         return ("/",)
     return (path.rstrip("/"), path.rstrip("/") + "/")
+
+
+async def heed_expectation(request: web.Request) -> None:
+    """Ask for the body where the client waits for that. All else may be passed over (RFC 9110, 10.1.1)."""
+    if request.version >= HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What counts as begun is the answer itself.
+        request.writer.output_size = 0
 
 
 def _by_method(handlers: dict[str, WebHandler]) -> WebHandler:
