@@ -14,6 +14,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
+from tests.stand_ins.serving import serving
+
 API: Final = "https://parley.example/api"
 APPLICATION: Final = "web"
 TOKEN_LIFE_S: Final = 3600
@@ -110,15 +112,8 @@ async def tenant() -> AsyncIterator[StandIn]:
     stand_in = StandIn()
     app = web.Application()
     app.router.add_get("/.well-known/jwks.json", stand_in.serve_keys)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(app, stand_in.may_answer.set) as stand_in.url:
         yield stand_in
-    finally:
-        stand_in.may_answer.set()
-        await runner.cleanup()
 
 
 def hmac_with_public_key(claims: Json, kid: str, pem: bytes) -> str:

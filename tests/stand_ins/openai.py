@@ -13,6 +13,8 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
+from tests.stand_ins.serving import serving
+
 Json = Any
 
 
@@ -156,16 +158,8 @@ async def openai() -> AsyncIterator[OpenAI]:
     app = web.Application(client_max_size=1 << 26)
     for path in ("/chat/completions", "/v1/chat/completions"):
         app.router.add_post(path, stand_in.serve)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(app, stand_in.go_on.set, cancels=True) as stand_in.url:
         yield stand_in
-    finally:
-        stand_in.go_on.set()
-        await runner.cleanup()
 
 
 async def _start(request: web.Request) -> web.StreamResponse:

@@ -10,6 +10,8 @@ from aiohttp import web
 from msgspec import Struct
 from standardwebhooks.webhooks import Webhook
 
+from tests.stand_ins.serving import serving
+
 Json = Any
 PATIENCE_S = 10.0
 """Only ever waited for when a promise is broken."""
@@ -117,13 +119,6 @@ async def receiver() -> AsyncIterator[Receiver]:
     app = web.Application()
     app.router.add_post("/hook", stand_in.serve)
     app.router.add_route("*", "/elsewhere", stand_in.serve_elsewhere)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with serving(app, stand_in.go_on.set, cancels=True) as url:
+        stand_in.url = f"{url}/hook"
         yield stand_in
-    finally:
-        stand_in.go_on.set()
-        await runner.cleanup()

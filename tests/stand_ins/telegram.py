@@ -1,5 +1,6 @@
 """Telegram's Bot API on this machine."""
 
+import asyncio
 import contextlib
 import itertools
 from collections import deque
@@ -7,6 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from aiohttp import web
+
+from tests.stand_ins.serving import serving
 
 BOT_TOKEN: Final = "12345:bot-token"
 SECRET: Final = "telegram-webhook-secret"
@@ -20,6 +23,7 @@ class StandIn:
         self.url = ""
         self.sent: list[Json] = []
         self.faults: deque[Json] = deque()
+        self.may_answer = asyncio.Event()
         self._numbers = itertools.count(100)
 
     @property
@@ -33,6 +37,11 @@ class StandIn:
             self.sent.append(message)
             assert request.transport is not None
             request.transport.close()
+            return web.Response()
+        if fault == "stall":
+            # It has it already, and does not say so.
+            self.sent.append(message)
+            await self.may_answer.wait()
             return web.Response()
         if fault == "garbage":
             return web.Response(text="<html>")
@@ -58,11 +67,5 @@ async def telegram() -> AsyncIterator[StandIn]:
     app.router.add_post(f"/bot{BOT_TOKEN}/sendMessage", stand_in.send_message)
     app.router.add_post(f"/bot{BOT_TOKEN}/getMe", stand_in.get_me)
     app.router.add_post("/{path:.*}", stand_in.unknown)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(app, stand_in.may_answer.set) as stand_in.url:
         yield stand_in
-    finally:
-        await runner.cleanup()

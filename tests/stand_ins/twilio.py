@@ -13,6 +13,8 @@ from typing import Any, Final
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
+from tests.stand_ins.serving import serving
+
 ACCOUNT: Final = "AC00000000000000000000000000000001"
 TOKEN: Final = "twilio-auth-token"
 OURS: Final = "+15005550006"
@@ -149,12 +151,5 @@ async def twilio() -> AsyncIterator[StandIn]:
     app.router.add_post(f"{path}/Messages.json", stand_in.create)
     app.router.add_get(f"{path}/Messages.json", stand_in.list)
     app.router.add_get(f"{path}.json", stand_in.account)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(app, stand_in.may_answer.set) as stand_in.url:
         yield stand_in
-    finally:
-        stand_in.may_answer.set()
-        await runner.cleanup()

@@ -9,6 +9,8 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from tests.stand_ins.serving import serving
+
 
 async def main(database_url: str, folder: Path) -> None:
     """On the port that SIGNAL_URL names, a stand-in for Signal."""
@@ -20,19 +22,9 @@ async def main(database_url: str, folder: Path) -> None:
 
     app = web.Application()
     app.router.add_post("/v2/send", send)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    os.environ |= {
-        "SIGNAL_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
-        "SIGNAL_NUMBER": "+15005550006",
-        "SIGNAL_SECRET": "secret",
-    }
-    try:
+    async with serving(app) as url:
+        os.environ |= {"SIGNAL_URL": url, "SIGNAL_NUMBER": "+15005550006", "SIGNAL_SECRET": "secret"}
         await converse(database_url, folder, sent)
-    finally:
-        await runner.cleanup()
 
 
 async def converse(database_url: str, folder: Path, sent: "asyncio.Queue[Any]") -> None:
