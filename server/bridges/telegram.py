@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from protocol.jobs import Bridge as BridgeName
 from protocol.jobs import BridgeJob
+from server.bridges.answers import UNREACHABLE, read_body
 from server.bridges.bridge import (
     Absent,
     Accepted,
@@ -27,11 +28,6 @@ PART_MAX_CHARS: Final = 4_096
 TIMEOUT_S: Final = 15.0
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_MAX_BYTES: Final = 1024 * 1024
-UNREACHABLE: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientSSLError,
-    aiohttp.ConnectionTimeoutError,
-)
 
 
 class Asked(Struct, frozen=True):
@@ -58,9 +54,8 @@ class Answer(Struct, frozen=True):
 class TelegramApi:
     """Connected at the first use. The token is part of every URL, so no URL of it may be logged."""
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, token: str) -> None:
         self._base = f"{url}/bot{token}"
-        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, method: str, **fields: str | int) -> Answer:
@@ -68,12 +63,7 @@ class TelegramApi:
         async with self._connected().post(
             f"{self._base}/{method}", json=fields, allow_redirects=False
         ) as answer:
-            body = bytearray()
-            async for chunk in answer.content.iter_any():
-                body += chunk
-                if len(body) > ANSWER_MAX_BYTES:
-                    raise ValueError("the answer is too long")
-            return msgspec.json.decode(body, type=Answer)
+            return msgspec.json.decode(await read_body(answer, ANSWER_MAX_BYTES), type=Answer)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -81,9 +71,7 @@ class TelegramApi:
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(
-                total=self._timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, self._timeout_s)
-            )
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
             self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 

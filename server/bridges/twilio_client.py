@@ -12,6 +12,7 @@ from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 from typing_extensions import override
 
+from server.bridges.answers import UNREACHABLE, read_body
 from server.bridges.bridge import Accepted, InDoubt, Lost, NotNow, Parcel, Rejected
 from server.bridges.twilio_states import state_of
 
@@ -23,12 +24,6 @@ PAGE_SIZE: Final = 100
 CLOCKS_DIFFER_BY: Final = timedelta(hours=1)
 """With a wrong clock, finding too much loses an SMS and finding too little doubles it: rather the first."""
 
-UNREACHABLE: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientSSLError,
-    aiohttp.ConnectionTimeoutError,
-)
-"""Nothing was sent: there was no connection to send it by."""
 CUT_OFF: Final = (aiohttp.ClientError, TimeoutError, OSError)
 REFUSED: Final = (TwilioRestException, TwilioServiceException)
 GARBAGE: Final = (ValueError, TypeError, AttributeError, KeyError, TwilioException)
@@ -72,17 +67,8 @@ class Http(AsyncTwilioHttpClient):
         ) as answer:
             if answer.status == 429:
                 raise BusyError(later_s(answer.headers.get("Retry-After")))
-            return Response(answer.status, await read_text(answer), answer.headers)
-
-
-async def read_text(answer: aiohttp.ClientResponse) -> str:
-    """ValueError when it is too long, or no text."""
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > ANSWER_MAX_BYTES:
-            raise ValueError("the answer is too long")
-    return body.decode()
+            body = await read_body(answer, ANSWER_MAX_BYTES)
+            return Response(answer.status, body.decode(), answer.headers)
 
 
 def later_s(retry_after: str | None) -> float | None:
