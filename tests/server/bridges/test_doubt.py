@@ -265,6 +265,26 @@ async def test_words_that_were_sent_long_ago_are_not_taken_for_this_message(sms:
     assert len(sms.phone.sent) == 4
 
 
+async def test_what_waits_for_twilio_goes_out_once_and_in_order_when_it_is_back(sms: Texting) -> None:
+    sms.phone.faults.extend(
+        [twilio.refusal(429, 20429), "garbage", twilio.refusal(503, 1), "cut before", "stall"]
+    )
+    ann = await hello(sms)
+    await sms.text(ANNS, "Are you there?")
+    await sms.text(ANNS, "Hey!")
+    await sms.until_answered(ann, 3)
+
+    async def is_over() -> bool:
+        sms.later(70)
+        return await sms.jobs() == ["done"] * 3
+
+    await sms.until(is_over)
+    answers = [each for each in await sms.chat_of(ann) if each["recipient_id"] == ann.id]
+    assert sms.phone.texts == [each["content"] for each in answers]
+    assert [each["delivery"]["state"] for each in answers] == ["queued"] * 3
+    assert [sid for _, sid in await sms.rows()] == [each["sid"] for each in sms.phone.sent]
+
+
 async def test_what_is_deleted_meanwhile_is_not_sent(sms: Texting) -> None:
     ann = await hello(sms, twilio.refusal(429, 20429))
     await sms.resting("429")

@@ -8,6 +8,7 @@ import pytest
 
 from actors.channel_commands import BeginDelivery, MoveDelivery
 from protocol.errors import Code, Refusal, Refused
+from server.bridges import telegram as telegram_bridge
 from server.bridges.telegram_inbox import CODE_LIFE
 from server.settings import Settings
 from tests.server.bridges.texting import Texting, texting
@@ -191,10 +192,11 @@ async def test_who_has_blocked_the_bot_is_not_tried_again(sms: Texting) -> None:
     assert await sms.delivery_of(ann) == {"state": "failed", "transport": "telegram", "error_code": "403"}
 
 
-@pytest.mark.parametrize("fault", ["cut", "garbage"])
+@pytest.mark.parametrize("fault", ["cut", "garbage", "stall"])
 async def test_what_may_have_been_sent_is_unknown_as_telegram_cannot_be_asked(
-    sms: Texting, fault: str
+    sms: Texting, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
+    monkeypatch.setattr(telegram_bridge, "TIMEOUT_S", 0.3)
     ann = await linked(sms)
     sms.bot.faults.append(fault)
     await write(sms, "Hello?")
@@ -202,7 +204,23 @@ async def test_what_may_have_been_sent_is_unknown_as_telegram_cannot_be_asked(
     sms.later(5, "telegram")
     assert await sms.settled("telegram") == ["unknown"]
     assert (await sms.delivery_of(ann))["state"] == "unknown"
-    assert len(sms.bot.sent) == (fault == "cut")
+    assert len(sms.bot.sent) == (fault != "garbage")
+
+
+async def test_what_waits_for_telegram_goes_out_in_order_when_it_is_back(sms: Texting) -> None:
+    ann = await linked(sms)
+    sms.bot.faults.extend([{"error_code": 429, "description": "Slow", "parameters": {"retry_after": 10}}] * 3)
+    for text in ("one", "two", "three"):
+        await write(sms, text)
+    await sms.until_answered(ann, 3)
+
+    async def is_over() -> bool:
+        sms.later(11, "telegram")
+        return await sms.jobs("telegram") == ["done"] * 3
+
+    await sms.until(is_over)
+    answers = [each["content"] for each in await sms.chat_of(ann) if each["recipient_id"] == ann.id]
+    assert sms.bot.texts == answers
 
 
 async def test_who_has_unlinked_gets_nothing(sms: Texting) -> None:

@@ -105,6 +105,14 @@ class Texting:
 
         await self.until(is_so)
 
+    async def until_answered(self, person: Api, times: int) -> None:
+        """Wait until the assistant has said so much to this person."""
+
+        async def is_so() -> bool:
+            return [each["recipient_id"] for each in await self.chat_of(person)].count(person.id) == times
+
+        await self.until(is_so)
+
     async def until(self, is_so: Callable[[], Any]) -> None:
         """Nobody is told when a job is settled: it is looked for."""
         async with asyncio.timeout(PATIENCE_S):

@@ -1,6 +1,7 @@
 """Receivers are told everything, signed and in order, whatever they answer meanwhile."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -8,12 +9,15 @@ from actors.channel_commands import ChannelCommand, Done, Identity, KnowWebhooks
 from actors.system import OVERLOADED
 from protocol.errors import Refused
 from protocol.ids import ChannelId
+from server.settings import Settings
+from server.webhooks import desk
+from server.webhooks.outbound import Outbound
 from server.webhooks.worker import GONE_REASON
 from storage.audit import AuditFilter
 from storage.webhooks import CHANNEL_MAX
-from tests.server.talking import Place
+from tests.server.talking import Place, place
 from tests.server.webhooks.telling import Story
-from tests.stand_ins.receiver import HangsUp, Receiver, Replies
+from tests.stand_ins.receiver import HangsUp, Receiver, Replies, Stalls
 
 
 async def test_a_message_is_told_signed_and_with_its_author(story: Story) -> None:
@@ -72,6 +76,21 @@ async def test_a_receiver_that_fails_misses_nothing_and_hears_it_in_order(story:
     assert story.told.texts == ["one", "two", "three"]
     assert (await story.until(cursor=4))["failure"] is None
     await story.settled()
+
+
+async def test_a_receiver_that_stalls_and_recovers_misses_nothing(
+    quick_settings: Settings, told: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "Outbound", partial(Outbound, timeout_s=0.5))
+    async with place(quick_settings, webhook_private_addresses=True) as home:
+        story = await Story.begin(home, told)
+        told.will(Stalls())
+        await story.say("one")
+        await story.failed("no answer in time")
+        await story.say("two")
+        story.retry()
+        await told.accepted(2)
+        assert told.texts == ["one", "two"]
 
 
 async def test_a_receiver_decides_when_it_is_asked_again(story: Story) -> None:
