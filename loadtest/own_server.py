@@ -81,6 +81,11 @@ class OwnServer:
         except TimeoutError:
             await self.kill()
 
+    @property
+    def pid(self) -> int:
+        """0 before its start."""
+        return 0 if self._process is None else self._process.pid
+
     def cpu_s(self) -> float:
         """Processor time that it has used, in user and kernel mode."""
         text = self._proc("stat")

@@ -182,3 +182,19 @@ async def test_an_answer_that_a_stop_interrupts_is_given_by_the_next_server(
     assert [each["content"] for each in told] == ["Wait.\n\nFiled.", "File it."]
     assert len(model.requests) == 3
     assert [each["role"] for each in model.requests[-1]["messages"]][1:] == ["user", "assistant", "tool"]
+
+
+async def test_who_cancels_an_answer_pays_for_what_was_read_and_written(agents: Agents) -> None:
+    alice = await agents.home.person("alice")
+    agents.model.will(Stalls(["x" * 400]))
+    async with agents.listening(alice) as talk:
+        sent = await agents.tell(alice, "y" * 4000)
+        delta = await talk.hear("agent_delta")
+        while not delta["text"]:
+            delta = await talk.hear("agent_delta")
+        await talk.ask({"type": "cancel", "stream_id": delta["stream_id"]})
+        talk.rewind()
+        await agents.answer_in(talk, sent["channel_id"])
+    query = select(agent_usage)
+    (row,) = await agents.home.context.database.read(lambda connection: connection.execute(query).all())
+    assert (row.user_id, row.tokens_in > 1000, row.tokens_out) == (alice.id, True, 100)
