@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from protocol.errors import Code, Refusal
+from server.header_text import readable
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_DEFAULT_S: Final = 1
@@ -34,16 +35,19 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problem_of(refusal: Refusal, request_id: str, status: int | None = None) -> Problem:
-    """The refusal as a body. `status` is for what has no code of its own, such as 405."""
-    meaning = refusal.meaning
+    """The refusal as a body. `status` is for what has no code of its own, such as 405.
+
+    What is repeated of the request, such as the name of a field, may be no text.
+    """
+    meaning, message = refusal.meaning, readable(refusal.message)
     return Problem(
         type="about:blank" if status else f"urn:parley:error:{refusal.code}",
         title=HTTPStatus(status).phrase if status else meaning.title,
         status=status or meaning.status,
-        detail=refusal.message,
+        detail=message,
         code=refusal.code,
         request_id=request_id,
-        errors=(FieldError(refusal.field, refusal.message),) if refusal.field else (),
+        errors=(FieldError(readable(refusal.field), message),) if refusal.field else (),
     )
 
 

@@ -108,6 +108,17 @@ async def test_no_other_header_makes_anything_fail(running: Running, alice: Api,
     assert status in {400, 426}
 
 
+@each_odd
+async def test_a_field_whose_name_is_no_text_is_refused(running: Running, alice: Api, odd: bytes) -> None:
+    form = b'--X\r\nContent-Disposition: form-data; name="' + odd + b'"\r\n\r\nx\r\n--X--\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=X"}
+    code, field = await alice.refused("POST", "/files", data=form, headers=kind)
+    assert (code, set(field)) == ("invalid", {"\ufffd"})
+    for path in (b"/users/?" + odd + b"=1", b"/users/?limit=" + odd, b"/users/" + odd):
+        status, answer = await exchange(running, b"GET " + path, None, bearer(alice))
+        assert (status, b"Traceback" in answer) in {(422, False), (400, False)}, path
+
+
 async def test_what_a_client_expects_is_heeded_or_passed_over(running: Running, alice: Api) -> None:
     status, answer = await exchange(running, b"POST /auth/login", LOG_IN, b"Expect: 100-continue")
     assert (status, b"HTTP/1.1 200 OK" in answer) == (100, True)
