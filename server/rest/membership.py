@@ -59,14 +59,24 @@ async def list_members(call: Call, channel_id: AChannelId, query: PageQuery) -> 
     return structs.replace(page, items=seen)
 
 
-@membership.post("/channels/{channel_id}/join", refuses=(Code.NOT_FOUND, Code.CHANNEL_ARCHIVED))
+@membership.post(
+    "/channels/{channel_id}/join",
+    refuses=(Code.NOT_FOUND, Code.CHANNEL_ARCHIVED),
+    spends_budget=True,
+    pays_first=True,
+)
 async def join_channel(call: Call, channel_id: AChannelId) -> Channel:
     """Join a public channel."""
     await call.context.chat.ask(call.identity, channel_id, JoinChannel())
     return await viewed(call, channel_id)
 
 
-@membership.post("/channels/join", refuses=(Code.NOT_FOUND, Code.GONE, Code.CHANNEL_ARCHIVED))
+@membership.post(
+    "/channels/join",
+    refuses=(Code.NOT_FOUND, Code.GONE, Code.CHANNEL_ARCHIVED),
+    spends_budget=True,
+    pays_first=True,
+)
 async def join_by_code(call: Call, body: Join) -> Channel:
     """Join the channel of an invite."""
     done = await call.context.chat.join_by_code(call.identity, body.join_code)
@@ -74,7 +84,11 @@ async def join_by_code(call: Call, body: Join) -> Channel:
 
 
 @membership.post(
-    "/channels/{channel_id}/leave", status=204, refuses=(*MEMBER_REFUSALS, Code.OWNER_MUST_HAND_OVER)
+    "/channels/{channel_id}/leave",
+    status=204,
+    refuses=(*MEMBER_REFUSALS, Code.OWNER_MUST_HAND_OVER),
+    spends_budget=True,
+    pays_first=True,
 )
 async def leave_channel(call: Call, channel_id: AChannelId) -> None:
     """Leave a channel; its owner hands it over first, unless alone: then it closes."""
