@@ -14,6 +14,13 @@ DIALECTS = ("sqlite", "postgresql")
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """What all sessions' temporary files may fill."""
+SLOW = (
+    "tests/simulation/",
+    "tests/end_to_end/",
+    "tests/server/test_schemathesis.py",
+    "tests/server/test_app.py",
+    "tests/storage/test_schema.py",
+)
 
 
 def pytest_configure() -> None:
@@ -25,6 +32,11 @@ def pytest_configure() -> None:
         return
     if shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
         tempfile.tempdir = str(MEMORY)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: begun last, it would leave the other workers without work."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
 
 
 @pytest.fixture(scope="session")
