@@ -13,11 +13,14 @@ help: ## Say what there is
 serve: $(VENV)/.runtime ## Install, migrate the embedded database and serve on port 8000
 	$(BIN)/parley serve
 
+# Tests start many a server: each would compile all of it again where nothing compiled is kept.
+KEEP = env -u PYTHONDONTWRITEBYTECODE
+
 test: $(VENV)/.dev ## Install what tests need and run everything (ARGS="tests/server -x" for less)
-	$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
+	$(KEEP) $(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
 
 cover: $(VENV)/.dev ## Run every test and measure which branches they reach (takes half as long again)
-	$(BIN)/python -m pytest --cov -n auto --dist worksteal
+	$(KEEP) $(BIN)/python -m pytest --cov -n auto --dist worksteal
 
 check: $(VENV)/.dev ## Lint, formatting, types and layers
 	$(BIN)/ruff check .
