@@ -9,7 +9,7 @@ from typing import Self
 
 from loadtest.own_server import SOURCE
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Talker:

@@ -22,7 +22,7 @@ from tests.server.rest.client import DEADLINE, Api, Json
 
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 MASK: Final = b"\x11\x22\x33\x44"
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0
 """Only ever waited for when a promise is broken."""
 
 

@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.stand_ins.serving import serving
 
 Json = Any
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 """Only ever waited for when a promise is broken."""
 
 

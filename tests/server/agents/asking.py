@@ -15,7 +15,7 @@ from tests.server.talking import Place, Talk, place
 from tests.stand_ins.openai import OpenAI
 
 LITELLM_WARNS = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Only ever waited for when a promise is broken."""
 
 

@@ -18,7 +18,7 @@ from tests.server.talking import Place, place
 from tests.stand_ins import telegram, twilio
 
 PUBLIC_URL: Final = "https://chat.example"
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 """Only ever waited for when a promise is broken."""
 
 _numbers = itertools.count(1)
