@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from protocol.ids import UserId
+from protocol.message_text import text_of
 from protocol.resources import Message
 from server.terminal.news import Changed, Forgotten, Gone, Joined, Left, News, Older, Posted, SendRefused
 from server.terminal.view import ChannelView
@@ -46,7 +47,7 @@ def message_line(message: Message, where: str, names: Mapping[UserId, str]) -> s
     if message.content is None:
         content = "(deleted)"
     else:
-        content = plain(message.content) + (" (edited)" if message.edited_at else "")
+        content = plain(text_of(message)) + (" (edited)" if message.edited_at else "")
     return f"{at} {where} {user_name(message.sender_id, names)}: {content}"
 
 

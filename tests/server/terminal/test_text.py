@@ -6,7 +6,7 @@ from msgspec import structs
 from protocol.commands import Send
 from protocol.errors import Code
 from protocol.ids import ChannelId, Seq, UserId
-from protocol.resources import ChannelKind
+from protocol.resources import Attachment, ChannelKind
 from server.terminal.news import (
     Changed,
     Connected,
@@ -65,6 +65,10 @@ def test_messages_are_shown_with_place_and_author() -> None:
     assert lines(Posted(here, message(1, "hi"))) == ["#general bob: hi"]
     assert lines(Posted(here, message(1, "hi", sender=ALICE))) == ["#general alice: hi"]
     assert lines(Changed(here, message(1, "ho", edited_at=NOW))) == ["#general bob: ho (edited)"]
+    picture = Attachment(7, "image-1.jpeg", "image/jpeg", 0, "https://media.example/ME1")
+    shown = "image-1.jpeg: https://media.example/ME1"
+    assert lines(Posted(here, message(1, "ho", attachments=(picture,)))) == [f"#general bob: ho ⏎ {shown}"]
+    assert lines(Posted(here, message(1, "", attachments=(picture,)))) == [f"#general bob: {shown}"]
     assert lines(Older(here, (message(1), message(2)))) == [
         "#general bob: message 1",
         "#general bob: message 2",
