@@ -68,7 +68,8 @@ def test_messages_are_shown_with_place_and_author() -> None:
     picture = Attachment(7, "image-1.jpeg", "image/jpeg", 0, "https://media.example/ME1")
     shown = "image-1.jpeg: https://media.example/ME1"
     assert lines(Posted(here, message(1, "ho", attachments=(picture,)))) == [f"#general bob: ho ⏎ {shown}"]
-    assert lines(Posted(here, message(1, "", attachments=(picture,)))) == [f"#general bob: {shown}"]
+    wordless = structs.replace(message(1), content="", attachments=(picture,))
+    assert lines(Posted(here, wordless)) == [f"#general bob: {shown}"]
     assert lines(Older(here, (message(1), message(2)))) == [
         "#general bob: message 1",
         "#general bob: message 2",
