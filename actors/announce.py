@@ -37,7 +37,7 @@ SPLITTING = (MemberJoined, MemberLeft, ChannelClosed)
 Reason = Literal["left", "removed", "deleted"]
 
 
-class Shown(Struct, frozen=True):
+class Shown(Struct, frozen=True, gc=False):
     """A committed fact with the message that it is about, as that is now."""
 
     fact: NumberedFact

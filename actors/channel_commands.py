@@ -39,7 +39,7 @@ class Identity(Struct, frozen=True):
         return self.profile.id
 
 
-class ChannelCommand(Struct, frozen=True, kw_only=True):
+class ChannelCommand(Struct, frozen=True, kw_only=True, gc=False):
     """Base of the commands to one channel."""
 
 
@@ -193,7 +193,7 @@ class LookAt(ChannelCommand, frozen=True, kw_only=True):
     needs: Role | None = "member"
 
 
-class Done(Struct, frozen=True, kw_only=True):
+class Done(Struct, frozen=True, kw_only=True, gc=False):
     """The command is done and committed. What else is set depends on the command.
 
     `seq` is the last change that it made, or the channel's last one when it changed nothing.

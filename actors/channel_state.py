@@ -289,7 +289,9 @@ DECIDERS: dict[type[ChannelCommand], Decide] = {
 
 def may_read(state: ChannelState, by: Identity) -> Refusal | None:
     """Whether somebody may read the channel's messages: members may."""
-    return require(state.role_of(by.user_id), "member", is_private=state.base.is_private or state.is_direct)
+    if by.user_id in state.members:
+        return None
+    return require(None, "member", is_private=state.base.is_private or state.is_direct)
 
 
 def may_write(state: ChannelState, by: Identity, via: Via = "web") -> Refusal | None:

@@ -146,7 +146,7 @@ class Pipeline:
 
         Commands that changed nothing wait for the commit that they were decided behind.
         """
-        facts = tuple(fact for decided in self._open for fact in decided.facts)
+        facts = tuple([fact for decided in self._open for fact in decided.facts])
         if not facts:
             if self._in_flight:
                 self._in_flight[-1].decided.extend(self._open)

@@ -17,11 +17,12 @@ RECENT_MAX_CHARS = 256 * 1024
 CHANNEL_KEY = 0
 
 
-class Changed(Struct, frozen=True):
-    """A row and the `seq` of its last change."""
+class Changed(Struct, frozen=True, gc=False):
+    """A row and the `seq` of its last change. `chars` is what it keeps in memory, roughly."""
 
     seq: Seq
     row: Row
+    chars: int = 0
 
 
 class Recent:
@@ -39,15 +40,15 @@ class Recent:
         self._chars = 0
 
     def put_message(self, seq: Seq, message: Message) -> None:
-        self._put(message.id, seq, message)
+        self._put(message.id, Changed(seq, message, len(message.content or "")))
         if message.nonce is not UNSET:
             self._nonces[message.sender_id, message.nonce] = message.id
 
     def put_member(self, seq: Seq, member: MemberChange) -> None:
-        self._put(-member.user.id, seq, member)
+        self._put(-member.user.id, Changed(seq, member))
 
     def put_channel(self, seq: Seq) -> None:
-        self._put(CHANNEL_KEY, seq, None)
+        self._put(CHANNEL_KEY, Changed(seq, None))
 
     def message(self, message_id: MessageId) -> Message | None:
         changed = self._rows.get(message_id)
@@ -99,23 +100,19 @@ class Recent:
             return None
         return found[:limit]
 
-    def _put(self, key: int, seq: Seq, row: Row) -> None:
+    def _put(self, key: int, changed: Changed) -> None:
         rows = self._rows
-        if key in rows:
-            self._chars -= size(rows.pop(key).row)
-        rows[key] = Changed(seq, row)
-        self._chars += size(row)
+        earlier = rows.pop(key, None)
+        if earlier is not None:
+            self._chars -= earlier.chars
+        rows[key] = changed
+        self._chars += changed.chars
         while len(rows) > RECENT_MAX_ROWS or self._chars > RECENT_MAX_CHARS:
             self._evict(rows.popitem(last=False)[1])
 
     def _evict(self, oldest: Changed) -> None:
         # Rows leave in the order of their `seq`.
         self.floor, row = oldest.seq, oldest.row
-        self._chars -= size(row)
+        self._chars -= oldest.chars
         if isinstance(row, Message) and row.nonce is not UNSET:
             self._nonces.pop((row.sender_id, row.nonce), None)
-
-
-def size(row: Row) -> int:
-    """Characters that a row keeps in memory, roughly."""
-    return len(row.content) if isinstance(row, Message) and row.content else 0

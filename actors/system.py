@@ -63,7 +63,7 @@ class System:
     def offer(self, address: Address, mail: Any) -> None:
         """Give client mail to an actor, or answer it at once: overloaded, draining or in trouble."""
         cell = self._cells.get(address)
-        if cell is None or self._is_guarded:
+        if cell is None or self._is_stopping or self._troubles:
             self._offer_guarded(address, mail)
         elif not cell.offer(mail):
             refuse([mail], OVERLOADED)
@@ -105,10 +105,6 @@ class System:
         for (kind, _), cell in self._cells.items():
             depths[kind].append(cell.waiting)
         return depths
-
-    @property
-    def _is_guarded(self) -> bool:
-        return self._is_stopping or bool(self._troubles)
 
     def _refusal(self, address: Address) -> Refusal | None:
         if self._is_stopping:

@@ -24,7 +24,13 @@ Real = Annotated[float, Meta(ge=-MAX_INT, le=MAX_INT)]
 
 
 class Command(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
+    Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
 ):
     """Base of all commands. `id` is the client's own request id; whatever answers echoes it as `reply_to`."""
 

@@ -24,7 +24,7 @@ from protocol.resources import (
 )
 
 
-class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     """Base of all events."""
 
 

@@ -25,7 +25,7 @@ from protocol.resources import (
 from protocol.webhooks import WebhookId
 
 
-class Fact(Struct, frozen=True, kw_only=True):
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """Base. `at` is the server's clock when it was decided."""
 
     at: datetime

@@ -19,7 +19,7 @@ ReportStatus = Literal["open", "in_progress", "resolved"]
 DeliveryState = Literal["sending", "queued", "sent", "delivered", "undelivered", "failed", "unknown"]
 
 
-class PublicProfile(Struct, frozen=True):
+class PublicProfile(Struct, frozen=True, gc=False):
     """What others see of a user. `presence` is per moment, so broadcasts and `sync` leave it out."""
 
     id: UserId
@@ -113,7 +113,7 @@ class Delivery(Struct, frozen=True):
     parts: tuple[DeliveryPart, ...] | UnsetType = UNSET
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(Struct, frozen=True, kw_only=True, gc=False):
     """One message as it is now. `seq` is where it was posted; `content` is None once deleted.
 
     `recipient_id` and `is_read` exist only in direct channels; `nonce` and `stream_id` only when the command

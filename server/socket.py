@@ -332,7 +332,7 @@ class Socket(asyncio.Protocol):
 
     def say(self, event: AnyEvent) -> None:
         """Write one event for this client only."""
-        self.write(self.codec.frame(event))
+        self.write(self._session.codec.frame(event))
 
     def _pause_reading(self) -> None:
         if self._transport is not None and self._transport.is_reading():
