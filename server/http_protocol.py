@@ -1,11 +1,12 @@
-"""HTTP connections, and what is answered to a request that cannot even be read.
+"""HTTP connections: what is answered to a request that cannot even be read, and who is not waited for.
 
 Next on a message's path: `middleware.py` gives the request its id.
 """
 
+import asyncio
 import logging
 import secrets
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from typing_extensions import override
@@ -15,12 +16,43 @@ from server.middleware import INTERNAL, SECURITY_HEADERS
 from server.problems import problem_response
 
 LOG: Final = logging.getLogger("server.http")
+STALLED_MAX_S: Final = 120.0
+"""How long an answer may wait for its reader, until most of what is buffered is taken."""
 
 
 class HttpProtocol(web.RequestHandler):
-    """aiohttp's, but that it neither repeats to clients what it read nor fills the log with it."""
+    """aiohttp's, but that it neither repeats to clients what it read nor fills the log with it.
 
-    __slots__ = ()
+    Whoever asks and does not read is let go: an answer for each would wait in memory for ever.
+    """
+
+    __slots__ = ("_stalled",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._stalled: asyncio.TimerHandle | None = None
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        transport = self.transport
+        if transport is not None:
+            self._stalled = asyncio.get_running_loop().call_later(STALLED_MAX_S, transport.abort)
+
+    @override
+    def resume_writing(self) -> None:
+        self._forget_stall()
+        super().resume_writing()
+
+    @override
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._forget_stall()
+        super().connection_lost(exc)
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     @override
     def handle_error(

@@ -1,12 +1,16 @@
 """Requests that cannot be read are answered as problems, and nothing of them is repeated or logged."""
 
+import asyncio
 import logging
+import socket
 
 import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from server import http_protocol
+from server.http_protocol import HttpProtocol
 from server.settings import Settings
 from tests.server.talking import Answer, Place, place
 
@@ -81,3 +85,53 @@ async def test_a_fault_of_ours_ends_the_connection_and_its_cause_stays_inside(
     assert answer.startswith(beginning)
     assert b"the cause" not in answer
     assert "the cause" in caplog.text
+
+
+async def stalled_reader(home: Place) -> socket.socket:
+    """Somebody who asks for the largest answers there are, and reads nothing."""
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(reader, ("127.0.0.1", home.port))
+    await loop.sock_sendall(reader, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
+    return reader
+
+
+async def test_who_asks_and_does_not_read_is_let_go(
+    quick_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "STALLED_MAX_S", 0.05)
+    gone = asyncio.Event()
+    lost = HttpProtocol.connection_lost
+
+    def note(self: HttpProtocol, exc: BaseException | None) -> None:
+        lost(self, exc)
+        gone.set()
+
+    monkeypatch.setattr(HttpProtocol, "connection_lost", note)
+    async with place(quick_settings) as home:
+        reader = await stalled_reader(home)
+        await asyncio.wait_for(gone.wait(), 10)
+        reader.close()
+        await home.nobody.get("/health")
+
+
+async def test_who_reads_slowly_gets_everything(
+    quick_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalls: list[bool] = []
+    forget = HttpProtocol._forget_stall
+
+    def note(self: HttpProtocol) -> None:
+        stalls.append(self._stalled is not None)
+        forget(self)
+
+    monkeypatch.setattr(HttpProtocol, "_forget_stall", note)
+    async with place(quick_settings) as home:
+        reader = await stalled_reader(home)
+        loop, read = asyncio.get_running_loop(), 0
+        while read < 3_000_000:
+            read += len(await loop.sock_recv(reader, 4096))
+        reader.close()
+    assert any(stalls)
