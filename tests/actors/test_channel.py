@@ -89,7 +89,6 @@ async def test_a_restarted_channel_that_cannot_be_loaded_is_tried_until_it_can()
             assert await outcome(on, ann, channel_id, post()) == Code.UNAVAILABLE
             await on.settle()
             trouble.fails_before.clear()
-            await asyncio.sleep(0.01)
             await on.settle()
         assert [page.to for page in listener.only(SyncPage)] == [2, 2]
 
@@ -154,7 +153,6 @@ async def fail_once(on: Scene, channel_id: ChannelId, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(OpenChannel, "handle", fail)
         assert await outcome(on, on.user("cid"), channel_id, LookAt()) == Code.INTERNAL
-    await asyncio.sleep(0.001)
     await on.settle()
 
 

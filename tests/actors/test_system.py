@@ -166,7 +166,6 @@ async def test_what_must_come_back_is_woken_again_after_a_failure(caplog: pytest
     house = House(restarts=True)
     house.system.put(ONE, "fail")
     await rest()
-    await asyncio.sleep(0.001)
     assert len(house.made) == 2
 
 
