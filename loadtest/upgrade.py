@@ -27,7 +27,7 @@ class Answer(NamedTuple):
     rest: bytes
 
 
-class NotWebSocket(Exception):  # noqa: N818 - it says what the peer is
+class NotWebSocket(Exception):
     """The answer is none that a WebSocket server gives."""
 
 

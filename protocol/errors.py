@@ -84,7 +84,7 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
         return MEANINGS[self.code]
 
 
-class Refused(Exception):  # noqa: N818 - it carries a refusal; it is not an error of ours
+class Refused(Exception):
     """Carries a refusal out of an HTTP handler to the one place that answers it."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -92,5 +92,5 @@ class Refused(Exception):  # noqa: N818 - it carries a refusal; it is not an err
         self.refusal = refusal
 
 
-class Unavailable(Exception):  # noqa: N818 - what it says of the dependency
+class Unavailable(Exception):
     """A dependency cannot be reached now: the database, mostly. Trying again later may help."""

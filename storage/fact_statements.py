@@ -180,7 +180,7 @@ COUNT_INVITE_USES = RowsStatement(
 )
 
 
-class NotWritten(Exception):  # noqa: N818 - it says what became of the part
+class NotWritten(Exception):
     """A fact rests on something that is no longer so."""
 
 

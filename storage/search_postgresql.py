@@ -38,7 +38,7 @@ FIND: Final = f"""
     SELECT visible.id, ts_rank_cd(search_index.words, to_tsquery('simple', :expression), 1) AS rank
     FROM visible JOIN search_index ON search_index.message_id = visible.id
     ORDER BY rank DESC, visible.id DESC LIMIT :limit OFFSET :skip
-"""  # noqa: S608 - constants only
+"""
 
 _RANGE: Final = {"channel_id": Kind.INTEGER, "after_seq": Kind.INTEGER, "to_seq": Kind.INTEGER}
 REMOVE: Final = RowsStatement(
@@ -46,7 +46,7 @@ REMOVE: Final = RowsStatement(
     DELETE FROM search_index WHERE message_id IN (
         SELECT messages.id FROM {CHANGED} WHERE messages.deleted_at IS NOT NULL
     )
-    """,  # noqa: S608 - constants only
+    """,
     **_RANGE,
 )
 ADD: Final = RowsStatement(
@@ -55,7 +55,7 @@ ADD: Final = RowsStatement(
     SELECT messages.id, {WORDS} FROM {CHANGED} WHERE messages.deleted_at IS NULL
     ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
     WHERE search_index.words <> excluded.words
-    """,  # noqa: S608 - constants only
+    """,
     **_RANGE,
 )
 FORGET: Final = RowsStatement("DELETE FROM search_index WHERE message_id IN {rows}", message_id=Kind.INTEGER)

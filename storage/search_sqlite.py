@@ -28,7 +28,7 @@ FIND: Final = f"""
         LIMIT {RANKED_MAX}
     )
     ORDER BY score DESC, id DESC LIMIT :limit OFFSET :skip
-"""  # noqa: S608 - constants only
+"""
 
 _RANGE: Final = {"channel_id": Kind.INTEGER, "after_seq": Kind.INTEGER, "to_seq": Kind.INTEGER}
 REMOVE: Final = RowsStatement(
@@ -36,7 +36,7 @@ REMOVE: Final = RowsStatement(
     DELETE FROM search_index WHERE rowid IN (
         SELECT messages.id FROM {CHANGED} WHERE messages.deleted_at IS NOT NULL
     )
-    """,  # noqa: S608 - constants only
+    """,
     **_RANGE,
 )
 ADD: Final = RowsStatement(
@@ -44,7 +44,7 @@ ADD: Final = RowsStatement(
     INSERT OR REPLACE INTO search_index (rowid, words, channel)
     SELECT messages.id, messages.content, messages.channel_id
     FROM {CHANGED} WHERE messages.deleted_at IS NULL
-    """,  # noqa: S608 - constants only
+    """,
     **_RANGE,
 )
 FORGET: Final = RowsStatement("DELETE FROM search_index WHERE rowid IN {rows}", message_id=Kind.INTEGER)

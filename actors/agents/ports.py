@@ -33,7 +33,7 @@ class Said(Struct, frozen=True):
     answers: str | None = None
 
 
-class ModelFailed(Exception):  # noqa: N818 - it is what has happened, and is expected
+class ModelFailed(Exception):
     """The model gave no answer. The text is for the log, never for people."""
 
     def __init__(self, reason: str, *, is_retryable: bool, after_s: float | None = None) -> None:

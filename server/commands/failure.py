@@ -7,7 +7,7 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 
-class Failure(Exception):  # noqa: N818 - it is what the command answers
+class Failure(Exception):
     """Its text is the line, without the command's name."""
 
     def __init__(self, words: str, exit_code: int = FAILED) -> None:

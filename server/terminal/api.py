@@ -15,7 +15,7 @@ Kind = TypeVar("Kind")
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 
-class ApiRefused(Exception):  # noqa: N818 - it is an answer
+class ApiRefused(Exception):
     """The server said no; its text is the server's, for people."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -23,7 +23,7 @@ class ApiRefused(Exception):  # noqa: N818 - it is an answer
         self.code = code
 
 
-class Unreachable(Exception):  # noqa: N818 - what it says of the server
+class Unreachable(Exception):
     """The server cannot be reached, or cannot answer now."""
 
 

@@ -29,7 +29,7 @@ TIMEOUTS: Final = aiohttp.ClientWSTimeout(ws_receive=65.0, ws_close=2.0)
 _decode = msgspec.json.Decoder(AnyEvent).decode
 
 
-class Ended(Exception):  # noqa: N818 - an end, not an error
+class Ended(Exception):
     """Connecting again would be no use; its text says why."""
 
 

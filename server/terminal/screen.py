@@ -11,7 +11,7 @@ _CLEAR_LINE: Final = "\r\x1b[K"
 _CLEAR_LINE_ABOVE: Final = "\x1b[1A\x1b[2K"
 
 
-class ScreenGone(Exception):  # noqa: N818 - an end, not an error
+class ScreenGone(Exception):
     """Nobody reads what is shown any more. No OSError, which would be taken for the connection's."""
 
 
