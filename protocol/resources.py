@@ -143,8 +143,8 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     updated_at: datetime
 
 
-class ChannelInfo(Struct, frozen=True, kw_only=True):
-    """A channel as every member sees it: safe to broadcast."""
+class ChannelFields(Struct, frozen=True, kw_only=True):
+    """What a channel is to whoever may see it."""
 
     id: ChannelId
     kind: ChannelKind
@@ -160,24 +160,16 @@ class ChannelInfo(Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class Channel(Struct, frozen=True, kw_only=True):
+class ChannelInfo(ChannelFields, frozen=True, kw_only=True):
+    """A channel as every member sees it: safe to broadcast."""
+
+
+class Channel(ChannelFields, frozen=True, kw_only=True):
     """A channel as one viewer sees it. `my_role` is None for somebody who only discovers it.
 
     `join_code` is there for its owner and admins only.
     """
 
-    id: ChannelId
-    kind: ChannelKind
-    name: str | None
-    description: str | None
-    conversation_id: str | None
-    owner_id: UserId | None
-    is_private: bool
-    is_archived: bool
-    member_count: int
-    last_seq: Seq
-    created_at: datetime
-    updated_at: datetime
     my_role: Role | None
     read_seq: Seq
     unread_count: int
