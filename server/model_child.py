@@ -24,7 +24,7 @@ TELL_EVERY_S: Final = 0.04
 """The first news are told at once, and those that follow soon together: half of what people are shown by."""
 LOWER_BY: Final = 10
 """Of the priority, as `nice` counts: on a machine that is busy, people come first."""
-MEMORY_MAX_BYTES: Final = 2 << 30
+MEMORY_MAX_BYTES: Final = 1 << 30
 """An endpoint that never ends a line gets no further."""
 CANCELLED: Final = Failure("it was cancelled", is_retryable=True)
 
