@@ -18,6 +18,7 @@ from actors.jobs import Again, Finished, GivenUp, Job, Outcome
 from actors.streams import Stream
 from protocol.errors import Refused, Unavailable
 from protocol.jobs import AgentJob
+from protocol.message_text import text_of
 from protocol.resources import Message
 
 log = logging.getLogger("orchestrator")
@@ -133,7 +134,7 @@ class Answer:
             await writing.pay()
 
     async def _written(self, question: Message, writing: Writing) -> str:
-        around, text = self._around, question.content or ""
+        around, text = self._around, text_of(question)
         if self._is_interrupted:
             raise TimeoutError
         if around.model is None:

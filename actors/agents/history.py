@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from actors.agents.ports import Said
 from protocol.ids import MessageId, UserId
+from protocol.message_text import text_of
 from protocol.resources import Message
 
 HISTORY_MAX_CHARS = 100_000
@@ -38,7 +39,7 @@ def pairs_before(
     asked = sorted((each for each in messages if _is_before(each, question)), key=lambda each: each.seq)
     found = [(each, answers.get(answer_nonce(each.id))) for each in asked if is_addressed(each, agent_id)]
     return [
-        (each, answer) for each, answer in found if answer is not None and each.content and answer.content
+        (each, answer) for each, answer in found if answer is not None and text_of(each) and answer.content
     ]
 
 
@@ -47,10 +48,11 @@ def remembered(pairs: Sequence[tuple[Message, Message]], history_max: int) -> li
     said: list[Said] = []
     left = HISTORY_MAX_CHARS
     for question, answer in reversed(pairs):
-        left -= len(question.content or "") + len(answer.content or "")
+        asked = text_of(question)
+        left -= len(asked) + len(answer.content or "")
         if left < 0 or len(said) + 2 > history_max:
             break
-        said += [Said("assistant", answer.content or ""), Said("user", question.content or "")]
+        said += [Said("assistant", answer.content or ""), Said("user", asked)]
     return said[::-1]
 
 
