@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
@@ -50,11 +50,10 @@ def run_seed(seed: int, make_store: Callable[..., MemoryStore] = MemoryStore) ->
         raise SeedFailedError(f"seed {seed} is broken; `{again}` runs it again: {error}") from error
 
 
-def run_many(seeds: Sequence[int]) -> int:
-    """How many seeds there were; all of them passed."""
+def run_many(seeds: Iterable[int]) -> None:
+    """Raises `SeedFailedError` from the first that broke."""
     for seed in seeds:
         run_seed(seed)
-    return len(seeds)
 
 
 def first_broken(seeds: Iterable[int], make_store: Callable[..., MemoryStore] = MemoryStore) -> int | None:
