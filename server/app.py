@@ -271,7 +271,10 @@ def start_timers(context: Context, registry: SocketRegistry) -> None:
     context.chat.system.spawn("sockets", registry.run())
     context.chat.system.spawn("message log", MessageLog(context.measures).run())
     context.chat.system.spawn("revocations", revocations.run())
-    context.chat.system.spawn("search", keep_index(SearchIndex(context.database), context.clock))
+    following = keep_index(
+        SearchIndex(context.database), context.clock, lambda: not context.chat.journal.is_idle
+    )
+    context.chat.system.spawn("search", following)
     for number, chore in enumerate(chores(context)):
         context.chat.system.spawn(f"housekeeping-{number}", keep_house(chore))
 

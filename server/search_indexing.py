@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 from actors.ports import Clock
@@ -11,19 +12,24 @@ from storage.search_index import FIRST, SearchIndex, pages
 
 LOG: Final = logging.getLogger("server")
 LOOK_EVERY_S: Final = 0.5
-PAGE_CHANGES: Final = 64
-"""How much one transaction indexes: it keeps SQLite's one writer for about two milliseconds."""
-REST_RATIO: Final = 9.0
-"""How many times as long as it worked the indexer rests: it takes a tenth of the writer's time at most."""
+PAGE_CHANGES: Final = 24
+"""How much one transaction indexes: it keeps SQLite's one writer for about a millisecond."""
+IDLE_REST_RATIO: Final = 3.0
+BUSY_REST_RATIO: Final = 19.0
+"""How many times as long as it worked the indexer rests: less while nobody waits for a commit."""
 AFTER_BUG_S: Final = 60.0
 
 
-async def keep_index(index: SearchIndex, clock: Clock) -> None:
+async def keep_index(index: SearchIndex, clock: Clock, is_busy: Callable[[], bool]) -> None:
     """Follow until cancelled; while the database is away the index waits for it."""
+
+    def rest_ratio() -> float:
+        return BUSY_REST_RATIO if is_busy() else IDLE_REST_RATIO
+
     while True:
         pause_s = LOOK_EVERY_S
         try:
-            await catch_up(index, clock)
+            await catch_up(index, clock, rest_ratio)
         except Unavailable as error:
             LOG.warning("what is said cannot be indexed now: %s", error)
         except Exception:
@@ -32,7 +38,11 @@ async def keep_index(index: SearchIndex, clock: Clock) -> None:
         await asyncio.sleep(pause_s)
 
 
-async def catch_up(index: SearchIndex, clock: Clock, *, rest_ratio: float = REST_RATIO) -> None:
+def without_rest() -> float:
+    return 0.0
+
+
+async def catch_up(index: SearchIndex, clock: Clock, rest_ratio: Callable[[], float] = without_rest) -> None:
     """Index everything that has been said by now, unless another process is at it."""
     after = FIRST
     while ranges := await index.behind(after=after):
@@ -40,5 +50,5 @@ async def catch_up(index: SearchIndex, clock: Clock, *, rest_ratio: float = REST
             began_s = time.perf_counter()
             if not await index.follow(page, clock.now()):
                 return
-            await asyncio.sleep((time.perf_counter() - began_s) * rest_ratio)
+            await asyncio.sleep((time.perf_counter() - began_s) * rest_ratio())
         after = ranges[-1].channel_id

@@ -1,9 +1,11 @@
 """The indexer follows what is said, rests between, and outlives what goes wrong."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +13,14 @@ from protocol.errors import Unavailable
 from protocol.ids import ChannelId, Seq
 from server import search_indexing
 from server.clock import SystemClock
-from server.search_indexing import PAGE_CHANGES, catch_up, keep_index
+from server.search_indexing import (
+    BUSY_REST_RATIO,
+    IDLE_REST_RATIO,
+    LOOK_EVERY_S,
+    PAGE_CHANGES,
+    catch_up,
+    keep_index,
+)
 from storage.engine import Database
 from storage.search_index import FIRST, Range, SearchIndex
 from tests.storage.conftest import database
@@ -50,22 +59,38 @@ async def test_everything_that_was_said_is_found_after_catching_up(database: Dat
     chat = await Chat.of(database, "ann")
     for name in ("one", "two"):
         await chat.say(await chat.channel(name), f"hello {name}")
-    await catch_up(SearchIndex(database), CLOCK, rest_ratio=0.0)
+    await catch_up(SearchIndex(database), CLOCK)
     assert sorted(await find(chat, "hello")) == ["hello one", "hello two"]
     assert await SearchIndex(database).behind() == []
 
 
 async def test_a_long_way_is_gone_in_short_steps() -> None:
     index = ScriptedIndex(last_seq=PAGE_CHANGES * 3 + 1)
-    await catch_up(index, CLOCK, rest_ratio=0.0)
+    await catch_up(index, CLOCK)
     assert [sum(each.to - each.after for each in page) for page in index.pages] == [PAGE_CHANGES] * 3 + [1]
     assert index.at == index.last_seq
 
 
 async def test_it_stops_while_another_process_is_at_it() -> None:
     index = ScriptedIndex(last_seq=PAGE_CHANGES * 3, follow=lambda: False)
-    await catch_up(index, CLOCK, rest_ratio=0.0)
+    await catch_up(index, CLOCK)
     assert len(index.pages) == 1
+
+
+async def test_it_gives_way_while_somebody_waits_for_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, rests = itertools.count(), list[float]()
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if seconds == LOOK_EVERY_S:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(search_indexing, "time", SimpleNamespace(perf_counter=lambda: float(next(looks))))
+    monkeypatch.setattr(search_indexing, "asyncio", SimpleNamespace(sleep=rest))
+    is_busy = iter([False, True, False])
+    with pytest.raises(asyncio.CancelledError):
+        await keep_index(ScriptedIndex(last_seq=PAGE_CHANGES * 3), CLOCK, lambda: next(is_busy))
+    assert rests == [IDLE_REST_RATIO, BUSY_REST_RATIO, IDLE_REST_RATIO, LOOK_EVERY_S]
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), ValueError("a bug")])
@@ -82,7 +107,7 @@ async def test_whatever_goes_wrong_it_goes_on_later(
         return True
 
     index = ScriptedIndex(follow=fail_once)
-    task = asyncio.create_task(keep_index(index, CLOCK))
+    task = asyncio.create_task(keep_index(index, CLOCK, lambda: False))
     while index.at < index.last_seq:
         await index.asked.acquire()
     task.cancel()

@@ -137,7 +137,7 @@ async def measured(settings: Settings, size: int) -> Measured:
         await crowd(world, size)
     async with place(settings) as home:
         world = await world.moved_to(home.nobody, home.context)
-        await catch_up(SearchIndex(home.context.database), home.context.clock, rest_ratio=0.0)
+        await catch_up(SearchIndex(home.context.database), home.context.clock)
         cold, answers = await counted(world)
         warm, _ = await counted(world)
     return Measured(cold, warm, answers)
@@ -165,7 +165,7 @@ async def test_no_list_is_longer_than_the_largest_page_whatever_limit_is_asked_f
         world = World(home.nobody, home.context)
         await world.populate()
         await crowd(world, FEW)
-        await catch_up(SearchIndex(home.context.database), home.context.clock, rest_ratio=0.0)
+        await catch_up(SearchIndex(home.context.database), home.context.clock)
         for name in LISTS:
             line = structs.replace(LINES[name], query=f"{LINES[name].query or '?'}&limit=1000000")
             status, told = await answer_to(world.people[reader_of(line)], name, line, await world.things())

@@ -140,7 +140,7 @@ async def test_whoever_was_away_and_whoever_searches_finds_pictures_like_any_att
     changes = await ann.get(f"/channels/{said['channel_id']}/changes?after=0")
     assert changes["messages"][0]["attachments"] == said["attachments"]
     context = sms.home.context
-    await catch_up(SearchIndex(context.database), context.clock, rest_ratio=0.0)
+    await catch_up(SearchIndex(context.database), context.clock)
     (found,) = (await ann.get("/search?q=kitten"))["items"]
     assert found["message"]["attachments"] == said["attachments"]
 

@@ -28,7 +28,7 @@ async def index(running: Running) -> None:
     """Have everything indexed, whether the server is at it or not."""
     following = SearchIndex(running.context.database)
     while await following.behind():
-        await catch_up(following, running.context.clock, rest_ratio=0.0)
+        await catch_up(following, running.context.clock)
 
 
 async def found(person: Api, query: str, **more: object) -> list[str]:
