@@ -44,7 +44,7 @@ async def read_me(call: Call) -> User:
     return await own_account(call)
 
 
-@me.put("/auth/me", refuses=(Code.TAKEN,), spends_budget=True, pays_first=True)
+@me.put("/auth/me", refuses=(Code.TAKEN,))
 async def update_me(call: Call, body: ProfileUpdate) -> User:
     """Change your profile; `errors` names the field that is taken."""
     context = call.context

@@ -59,24 +59,14 @@ async def list_members(call: Call, channel_id: AChannelId, query: PageQuery) -> 
     return structs.replace(page, items=seen)
 
 
-@membership.post(
-    "/channels/{channel_id}/join",
-    refuses=(Code.NOT_FOUND, Code.CHANNEL_ARCHIVED),
-    spends_budget=True,
-    pays_first=True,
-)
+@membership.post("/channels/{channel_id}/join", refuses=(Code.NOT_FOUND, Code.CHANNEL_ARCHIVED))
 async def join_channel(call: Call, channel_id: AChannelId) -> Channel:
     """Join a public channel."""
     await call.context.chat.ask(call.identity, channel_id, JoinChannel())
     return await viewed(call, channel_id)
 
 
-@membership.post(
-    "/channels/join",
-    refuses=(Code.NOT_FOUND, Code.GONE, Code.CHANNEL_ARCHIVED),
-    spends_budget=True,
-    pays_first=True,
-)
+@membership.post("/channels/join", refuses=(Code.NOT_FOUND, Code.GONE, Code.CHANNEL_ARCHIVED))
 async def join_by_code(call: Call, body: Join) -> Channel:
     """Join the channel of an invite."""
     done = await call.context.chat.join_by_code(call.identity, body.join_code)
@@ -84,11 +74,7 @@ async def join_by_code(call: Call, body: Join) -> Channel:
 
 
 @membership.post(
-    "/channels/{channel_id}/leave",
-    status=204,
-    refuses=(*MEMBER_REFUSALS, Code.OWNER_MUST_HAND_OVER),
-    spends_budget=True,
-    pays_first=True,
+    "/channels/{channel_id}/leave", status=204, refuses=(*MEMBER_REFUSALS, Code.OWNER_MUST_HAND_OVER)
 )
 async def leave_channel(call: Call, channel_id: AChannelId) -> None:
     """Leave a channel; its owner hands it over first, unless alone: then it closes."""

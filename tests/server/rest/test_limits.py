@@ -85,22 +85,6 @@ async def test_what_costs_much_spends_the_same_budget_as_posts(settings: Setting
         await alice.get("/reports")
 
 
-async def test_what_everybody_else_hears_of_spends_it_too(settings: Settings) -> None:
-    async with serving(settings, command_rate=Rate(per_s=0.001, burst=3)) as running:
-        alice, bob = await running.nobody.newcomer("alice"), await running.nobody.newcomer("bob")
-        channel = await alice.post("/channels/", {"name": "general"})
-        path = f"/channels/{channel['id']}"
-        await bob.post(f"{path}/join", expect=200)
-        await bob.put("/auth/me", {"bio": "x"})
-        await bob.post(f"{path}/leave", expect=204)
-        assert told(bob)[:2] == (3, 0)
-        again = [("POST", f"{path}/join"), ("POST", f"{path}/leave"), ("PUT", "/auth/me")]
-        for method, url in again:
-            assert await bob.refused(method, url, {"bio": "y"}, expect=429) == ("rate_limited",)
-        code = {"join_code": "nonsense"}
-        assert await bob.refused("POST", "/channels/join", code, expect=429) == ("rate_limited",)
-
-
 async def test_too_much_that_is_not_sent_is_refused(settings: Settings) -> None:
     async with serving(settings, upload_max_bytes=1_000) as running:
         alice = await running.nobody.newcomer("alice")
