@@ -7,6 +7,7 @@ there are two processes.
 import asyncio
 import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 from server.model_child import serve
@@ -14,7 +15,10 @@ from server.model_completion import LiteLlmCalls
 
 
 class ThreadProcess:
-    """What `ModelProcess` needs of an `asyncio.subprocess.Process`. `kill` takes its socket away."""
+    """What `ModelProcess` needs of an `asyncio.subprocess.Process`.
+
+    `kill` takes its socket away, and nobody waits for what the library still does.
+    """
 
     pid = 0
 
@@ -23,20 +27,26 @@ class ThreadProcess:
         self.stdout = asyncio.StreamReader()
         self.stdout.feed_eof()
         self._socket = theirs.dup()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
     async def wait(self) -> int:
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._ended.wait)
         self.returncode = 0
         return 0
 
     def kill(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._ended.set()
 
     def _run(self) -> None:
-        asyncio.run(serve(self._socket.dup(), LiteLlmCalls))
-        self._socket.close()
+        try:
+            asyncio.run(serve(self._socket.dup(), LiteLlmCalls))
+        finally:
+            self._socket.close()
+            self._ended.set()
 
 
 async def spawn(theirs: socket.socket) -> Any:
