@@ -42,8 +42,10 @@ class Calls:
         if what == "stay":
             await asyncio.Event().wait()
         if what == "hang":
-            await asyncio.sleep(2 * model_child.TELL_EVERY_S)
-            time.sleep(600)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                time.sleep(600)
         if what == "rave":
             model_child.framed = lambda _: b"\\xff" * 100
             yield News(ask.number, "raving")
@@ -226,8 +228,7 @@ async def test_one_that_hangs_is_ended_when_a_call_cannot_be_cancelled(
 ) -> None:
     monkeypatch.setattr("server.model_process.HANGS_AFTER_S", 0.01)
     staying = await begin(process, "stay")
-    hanging = begun(process, "hang")
-    await anext(hanging)
+    hanging = await begin(process, "hang")
     await hanging.aclose()
     assert (await anext(staying)).failure == GONE
     await process.ended()
@@ -276,8 +277,7 @@ async def test_one_that_does_not_end_by_itself_is_ended_by_force(
     process: ModelProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.model_process.CLOSE_WITHIN_S", 0.01)
-    call = begun(process, "hang")
-    await anext(call)
+    call = await begin(process, "hang")
     async with asyncio.timeout(PATIENCE_S):
         await process.close()
     await call.aclose()
