@@ -181,7 +181,7 @@ async def test_one_that_cannot_start_is_tried_ever_more_rarely(
         pauses.append(round(failed.value.after_s or 0))
         monkeypatch.setattr(model, "_not_before_s", 0)
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
-    assert "exit code 1: ImportError: no library" in lines(caplog)[0]
+    assert "exit code 1: ImportError: no library" in lines(caplog, logging.ERROR)[0]
     run(monkeypatch, CHILD)
     await pieces(model)
 
