@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
+import msgspec
 
 from server.commands.failure import USAGE, Failure
 from server.terminal.api import Api, ApiRefused, Unreachable
@@ -19,6 +20,15 @@ from server.terminal.slash import HELP
 
 CONNECT_WITHIN_S: Final = 15.0
 SETTLE_WITHIN_S: Final = 15.0
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Who talks. `new_at` is the e-mail address of an account that is to be made first."""
+
+    name: str
+    password: str
+    new_at: str | None
+
 
 EPILOG: Final = f"""\
 in the chat:
@@ -57,7 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not url.startswith(("http://", "https://")):
         raise Failure(f"--url: got {url!r}, takes a URL that starts with http:// or https://", USAGE)
     try:
-        asyncio.run(_chat(arguments, url))
+        # Before there is a loop, which takes the first interruption for itself.
+        screen = Screen(sys.stdin, sys.stdout)
+        account = _account(arguments)
+        asyncio.run(_chat(arguments, url, screen, account))
     except (ApiRefused, Unreachable, Ended) as error:
         raise Failure(str(error)) from None
     except ScreenGone:
@@ -65,11 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _chat(arguments: argparse.Namespace, url: str) -> None:
+async def _chat(arguments: argparse.Namespace, url: str, screen: Screen, account: Account) -> None:
     async with aiohttp.ClientSession() as session:
         api = Api(session, url)
-        await _log_in(api, arguments)
-        screen = Screen(sys.stdin, sys.stdout)
+        await _log_in(api, account)
         chat = Chat(api, screen)
         connecting = asyncio.create_task(chat.connection.run(session))
         renewing = asyncio.create_task(chat.connection.renew())
@@ -84,17 +96,13 @@ async def _chat(arguments: argparse.Namespace, url: str) -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            screen.close()
 
 
-async def _log_in(api: Api, arguments: argparse.Namespace) -> None:
-    name = arguments.user or _ask("User name: ", "--user NAME")
-    email = ""
-    if arguments.register:
-        email = arguments.email or _ask("E-mail address: ", "--email ADDRESS")
-    password = _password(arguments.password_file)
-    if arguments.register:
-        await api.register(name, email, password)
-    await api.log_in(name, password)
+async def _log_in(api: Api, account: Account) -> None:
+    if account.new_at is not None:
+        await api.register(account.name, account.new_at, account.password)
+    await api.log_in(account.name, account.password)
 
 
 async def _talk(chat: Chat, screen: Screen, arguments: argparse.Namespace) -> None:
@@ -110,8 +118,7 @@ async def _talk(chat: Chat, screen: Screen, arguments: argparse.Namespace) -> No
         await chat.type(f"/dm {arguments.dm}")
     else:
         await chat.type("/channels")
-    lines = screen.lines()
-    while (line := await lines.get()) is not None and await chat.type(line):
+    while (line := await screen.next_line()) is not None and await chat.type(line):
         pass
     await _settle(chat)
 
@@ -130,12 +137,23 @@ async def _settle(chat: Chat) -> None:
         raise Failure(f"refused: {chat.refused} of what was typed")
 
 
+def _account(arguments: argparse.Namespace) -> Account:
+    """What is not given is asked for."""
+    name = arguments.user or _ask("User name: ", "--user NAME")
+    new_at = None
+    if arguments.register:
+        new_at = arguments.email or _ask("E-mail address: ", "--email ADDRESS")
+    return Account(name, _password(arguments.password_file), new_at)
+
+
 def _password(file: Path | None) -> str:
     if file is not None:
         try:
             return file.read_text(encoding="utf-8").split("\n")[0].rstrip("\r")
         except OSError as error:
             raise Failure(f"{file}: {error.strerror}", USAGE) from None
+        except UnicodeDecodeError:
+            raise Failure(f"{file}: is not UTF-8", USAGE) from None
     if "PARLEY_PASSWORD" in os.environ:
         return os.environ["PARLEY_PASSWORD"]
     if not sys.stdin.isatty():

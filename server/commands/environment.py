@@ -106,7 +106,11 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 def read_password(*, from_stdin: bool) -> str:
     """The first line of standard input, or what is typed at the terminal, twice and unseen."""
     if from_stdin:
-        line = sys.stdin.readline()
+        try:
+            # A locale may let through what is no text.
+            line = sys.stdin.readline().encode().decode()
+        except UnicodeError:
+            raise Failure("the password on standard input is not UTF-8", USAGE) from None
         if not line:
             raise Failure("no password on standard input", USAGE)
         return line.rstrip("\r\n")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,6 +127,7 @@ def test_a_server_that_is_not_there_ends_with_1(parley: Run) -> None:
         ([], "give --user NAME"),
         (["--user", "a", "--register"], "give --email ADDRESS"),
         (["--user", "a", "--password-file", "missing"], "missing: No such file"),
+        (["--user", "a", "--password-file", sys.executable], "is not UTF-8"),
     ],
 )
 def test_what_is_missing_ends_with_2(parley: Run, arguments: list[str], words: str) -> None:
@@ -148,10 +150,13 @@ class Person:
         self.seen = b""
 
     def answers(self, prompt: bytes, line: bytes) -> None:
+        self.sees(prompt)
+        os.write(self._terminal, line + b"\n")
+
+    def sees(self, prompt: bytes) -> None:
         while prompt not in self.seen:
             self.seen += os.read(self._terminal, 1000)
         self.seen = self.seen.partition(prompt)[2]
-        os.write(self._terminal, line + b"\n")
 
 
 def test_people_are_asked_for_what_is_missing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +174,19 @@ def test_people_are_asked_for_what_is_missing(url: str, monkeypatch: pytest.Monk
         person.answers(b"you talk in #general", b"hello")
         person.answers(b"alice: hello", b"/quit")
         assert process.wait(timeout=20) == 0
+    os.close(terminal)
+
+
+def test_one_interruption_is_enough_at_a_prompt() -> None:
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "server", "chat"]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        person = Person(terminal)
+        person.sees(b"User name: ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
     os.close(terminal)
 
 

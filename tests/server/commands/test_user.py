@@ -70,6 +70,7 @@ def test_a_taken_name_is_told(parley: Run) -> None:
         (["alice", "--email", "nobody", "--password-stdin"], PASSWORD, "--email: expected an e-mail address"),
         (["alice", "--email", "a@b.c", "--password-stdin"], "short", "8 to 72 bytes"),
         (["alice", "--email", "a@b.c", "--password-stdin"], "", "no password on standard input"),
+        (["alice", "--email", "a@b.c", "--password-stdin"], "\udce9t\udce9", "is not UTF-8"),
         (["alice", "--email", "a@b.c"], PASSWORD, "give --password-stdin"),
         (["alice", "--email", "a@b.c", "--tokens", "x"], "", "are for --count"),
         (["a", "--count", "5"], "", "--tokens FILE"),
