@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
@@ -42,7 +41,7 @@ from server.message_log import MessageLog
 from server.metrics import Metrics, add_core
 from server.middleware import middlewares
 from server.passwords import PasswordHasher
-from server.public_urls import has_tls, own_origins, own_url
+from server.public_urls import own_origins, own_url
 from server.readiness import Readiness
 from server.reports import ReportDesk
 from server.rest.table import ROUTES
@@ -54,6 +53,7 @@ from server.socket import Edge
 from server.socket_registry import CLOSE_WITHIN_S, HEARTBEAT_S, SocketRegistry
 from server.tenant_accounts import TenantAccounts
 from server.throttles import Throttles
+from server.tls import tls_context
 from server.tokens import AccessTokens
 from server.upgrade import Upgrade
 from server.webhooks.desk import WebhookDesk
@@ -305,14 +305,6 @@ async def listen(stack: contextlib.AsyncExitStack, context: Context, edge: Edge)
     scheme = "https" if tls else "http"
     addresses = [socket.getsockname() for socket in listener.sockets]
     return [f"{scheme}://{address[0]}:{address[1]}" for address in addresses]
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    if not has_tls(settings):
-        return None
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(settings.ssl_cert, settings.ssl_key)
-    return tls
 
 
 async def drain(context: Context, registry: SocketRegistry) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from server.addresses import Network, is_trusted
 from server.header_text import readable
 from server.settings import Settings
+from server.tls import has_tls
 
 SCHEMES: Final = frozenset({"http", "https"})
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -32,11 +33,6 @@ def own_origins(settings: Settings) -> frozenset[str]:
     named = {f"{scheme}://{settings.domain}" for scheme in SCHEMES} if settings.domain != NAMELESS else set()
     url = urlsplit(own_url(settings))
     return frozenset(named | ({f"{url.scheme}://{url.netloc}"} if url.netloc else set()))
-
-
-def has_tls(settings: Settings) -> bool:
-    """Whether both files are there."""
-    return settings.ssl_cert.exists() and settings.ssl_key.exists()
 
 
 def asked_url(request: web.Request, public_url: str, trusted: Sequence[Network]) -> str:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import shutil
-import ssl
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -13,12 +12,18 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from protocol.errors import Unavailable
 from server.bridges.probing import Probed, probe_telegram, probe_twilio
-from server.commands.environment import is_absent, run_async, settings_of_environment, unreachable
+from server.commands.environment import (
+    REACHED_IN_VAIN,
+    is_absent,
+    run_async,
+    settings_of_environment,
+    unreachable,
+)
 from server.commands.failure import FAILED
 from server.secret_key import FILE_NAME, load_secret_key
 from server.settings import Settings, SettingsError, variable_of
+from server.tls import tls_context
 from storage.engine import Database
 from storage.revision import is_current, newest_revision
 
@@ -120,10 +125,9 @@ def _tls(settings: Settings) -> Finding:
             "broken", "TLS", f"only {present[0]} is there", "add the other file, or remove this one"
         )
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(settings.ssl_cert, settings.ssl_key)
-    except (ssl.SSLError, OSError) as error:
-        return Finding("broken", "TLS", str(error), "the files must be a PEM certificate chain and its key")
+        tls_context(settings)
+    except SettingsError as error:
+        return Finding("broken", "TLS", str(error))
     return Finding("ok", "TLS", str(settings.ssl_cert))
 
 
@@ -141,7 +145,7 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding, None]:
             yield Finding("ok", "schema", "will be brought up to date at the next start")
         else:
             yield Finding("broken", "schema", "not that of this version", "run `parley migrate`")
-    except Unavailable as error:
+    except REACHED_IN_VAIN as error:
         mend = "start it, or correct DATABASE_URL"
         yield Finding("broken", "database", str(unreachable(settings, error)), mend)
     finally:

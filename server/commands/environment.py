@@ -7,9 +7,9 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from protocol.errors import Unavailable
 from server.commands.failure import USAGE, Failure
@@ -19,6 +19,9 @@ from storage.revision import is_current
 from storage.urls import driver_url
 
 T = TypeVar("T")
+
+# A wrong password or name is not unavailable, for it does not pass by itself; people are told of it just so.
+REACHED_IN_VAIN: Final = (Unavailable, DBAPIError)
 
 
 def settings_of_environment() -> Settings:
@@ -66,7 +69,7 @@ async def schema_fits(settings: Settings) -> bool:
     database = await Database.open(settings.database_url)
     try:
         return await is_current(database)
-    except Unavailable as error:
+    except REACHED_IN_VAIN as error:
         raise unreachable(settings, error) from None
     finally:
         await database.close()

@@ -64,9 +64,15 @@ async def _serve(settings: Settings, *, migrate: bool) -> None:
     except Unavailable as error:
         raise unreachable(settings, error) from None
     except OSError as error:
-        raise Failure(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        ) from None
+        raise Failure(_cannot_run(settings, error)) from None
+
+
+def _cannot_run(settings: Settings, error: OSError) -> str:
+    # The loop says once more where it cannot listen.
+    words = (error.strerror or str(error)).rpartition(": ")[2]
+    if error.filename is not None:
+        return f"{error.filename}: {words} - `parley check` says which setting names it"
+    return f"cannot listen on {settings.host}:{settings.port}: {words} - try another --host or --port"
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.server.commands.conftest import Run
 
@@ -45,6 +46,19 @@ def test_a_database_that_cannot_be_reached_is_told_in_a_line(
             f"parley {command[0]}: the postgresql database of DATABASE_URL"
         )
         assert "hidden" not in said.err
+
+
+def test_a_database_that_nobody_has_made_is_told_in_a_line(
+    parley: Run, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if empty_database_url.startswith("sqlite"):
+        return
+    url = make_url(empty_database_url).set(database="nowhere")
+    monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+    for command in (["migrate"], ["user", "list"], ["serve"], ["check"]):
+        said = parley(*command)
+        assert said.code == 1
+        assert 'cannot be used: database "nowhere" does not exist' in said.out + said.err
 
 
 def test_a_file_that_is_no_database_is_told(parley: Run, folder: Path) -> None:

@@ -58,7 +58,27 @@ def test_a_port_that_is_taken_is_told(parley: Run, migrated_folder: Path) -> Non
         port = taken.getsockname()[1]
         said = parley("serve", "--host", "127.0.0.1", "--port", str(port))
     assert said.code == 1
-    assert said.err.splitlines()[-1].startswith(f"parley serve: cannot listen on 127.0.0.1:{port}: ")
+    words = "address already in use - try another --host or --port"
+    assert said.err.splitlines()[-1] == f"parley serve: cannot listen on 127.0.0.1:{port}: {words}"
+
+
+def test_a_data_folder_that_cannot_be_written_is_told(
+    parley: Run, migrated_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (migrated_folder / "occupied").write_text("")
+    monkeypatch.setenv("DATA_FOLDER", "occupied")
+    said = parley("serve", "--port", "0")
+    assert said.code == 1
+    assert said.err == "parley serve: occupied: File exists - `parley check` says which setting names it\n"
+
+
+def test_a_certificate_that_cannot_be_used_is_told(parley: Run, migrated_folder: Path) -> None:
+    (migrated_folder / "ssl").mkdir()
+    for name in ("cert.pem", "key.pem"):
+        (migrated_folder / "ssl" / name).write_text("no PEM")
+    said = parley("serve", "--port", "0")
+    assert said.code == 2
+    assert said.err.startswith("parley serve: AI_MESSAGE_SSL_CERT, AI_MESSAGE_SSL_KEY: got ssl/cert.pem and ")
 
 
 def test_signals_end_it_in_order(parley: Run, migrated_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
