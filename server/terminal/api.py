@@ -1,5 +1,6 @@
 """As much of the REST API as the terminal client needs."""
 
+import os
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -115,13 +116,26 @@ class Api:
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{self.url} cannot be reached: {str(error) or 'no answer'}") from None
+            raise Unreachable(f"{self.url} cannot be reached: {_words(error)}") from None
         if response.status >= 400:
             raise _refused(response.status, content)
         try:
             return msgspec.json.decode(content or b"null", type=kind)
         except msgspec.DecodeError:
             raise Unreachable(f"{self.url} does not answer like Parley") from None
+
+
+def _words(error: Exception) -> str:
+    """Those of the system, where it has some: aiohttp's name the address once more."""
+    match error:
+        case aiohttp.ClientSSLError():
+            return str(error)
+        case aiohttp.ClientConnectorError(os_error=OSError(errno=int() as number)) if number > 0:
+            return f"{os.strerror(number)} - does the server run there?"
+        case aiohttp.ClientConnectorError(os_error=OSError(strerror=str() as words)):
+            return words
+        case _:
+            return str(error) or "no answer"
 
 
 def _refused(status: int, content: bytes) -> ApiRefused | Unreachable:

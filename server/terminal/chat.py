@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from protocol.commands import AnyCommand, Delete, EditCommand, History, Leave, Read, Send
 from protocol.events import AnyEvent
 from protocol.ids import ChannelId, Seq, UserId
-from protocol.resources import Message
 from server.terminal.api import Api, ApiRefused, Unreachable, same_name
 from server.terminal.connection import Connection
 from server.terminal.news import (
@@ -145,13 +145,15 @@ class Chat:
                 self._screen.show(f"-- {user_name(user_id, self.state.names)} is typing")
 
     async def _learn_names(self, news: News) -> None:
+        match news:
+            case Posted(channel, message) | Changed(channel, message):
+                await self._learn({message.sender_id} | channel.pair())
+            case Older(channel, messages):
+                await self._learn({message.sender_id for message in messages} | channel.pair())
+
+    async def _learn(self, users: AbstractSet[UserId]) -> None:
         """A name that cannot be had now is shown as a number, which is no reason to wait."""
-        messages: tuple[Message, ...] = ()
-        if isinstance(news, Posted | Changed):
-            messages = (news.message,)
-        elif isinstance(news, Older):
-            messages = news.messages
-        for user_id in {message.sender_id for message in messages} - self.state.names.keys():
+        for user_id in users - self.state.names.keys():
             with contextlib.suppress(ApiRefused, Unreachable):
                 self.state.learn(await self._api.user(user_id))
 
@@ -225,6 +227,7 @@ class Chat:
 
     async def _list_channels(self) -> None:
         own = {channel.id for channel in self.state.channels.values()}
+        await self._learn({user for channel in self.state.channels.values() for user in channel.pair()})
         for channel in self.state.channels.values():
             mark = "*" if channel.id == self.channel_id else " "
             self._screen.show(f" {mark} {channel_name(channel, self.state.names, self._me)}")
@@ -239,7 +242,7 @@ class Chat:
         self.state.learn(user)
         pair = {user.id, self._me}
         for channel in self.state.channels.values():
-            if channel.kind == "direct" and _members(channel.conversation_id) == pair:
+            if channel.kind == "direct" and channel.pair() == pair:
                 await self._open(channel.id, f"@{plain(user.username)}")
                 return
         self.channel_id, self._recipient_id = None, user.id
@@ -277,7 +280,3 @@ class Chat:
     def _show_all(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._screen.show(line)
-
-
-def _members(conversation_id: str | None) -> set[int]:
-    return {int(part) for part in (conversation_id or "").split(":")[1:] if part.isdecimal()}

@@ -30,12 +30,8 @@ def channel_name(channel: ChannelView, names: Mapping[UserId, str], me: UserId |
     """`#name`, or `@name` of the other one in a direct channel."""
     if channel.kind == "channel":
         return f"#{plain(channel.name or str(channel.id))}"
-    others = [
-        UserId(int(part))
-        for part in (channel.conversation_id or "").split(":")[1:]
-        if part.isdigit() and int(part) != me
-    ]
-    return f"@{user_name(others[0], names)}" if others else f"@{channel.id}"
+    others = channel.pair() - {me}
+    return f"@{user_name(min(others), names)}" if others else f"@{channel.id}"
 
 
 def user_name(user_id: UserId, names: Mapping[UserId, str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from protocol.ids import ChannelId, MessageId, Seq
+from protocol.ids import ChannelId, MessageId, Seq, UserId
 from protocol.resources import ChannelKind, Message
 
 KEPT_MESSAGES: Final = 500
@@ -29,6 +29,11 @@ class ChannelView:
         self.cursor = cursor
         self.is_behind = False
         self.messages: dict[MessageId, Message] = {}
+
+    def pair(self) -> frozenset[UserId]:
+        """Whose conversation it is: nobody's in a channel, one who writes to themselves, or two."""
+        parts = (self.conversation_id or "").split(":")[1:]
+        return frozenset(UserId(int(part)) for part in parts if part.isdecimal())
 
     def keep(self, message: Message) -> None:
         self.messages[message.id] = message

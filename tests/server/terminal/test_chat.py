@@ -68,10 +68,11 @@ async def server(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def talking(server: Running, name: str) -> AsyncIterator[Talker]:
+async def talking(server: Running, name: str, *, is_new: bool = True) -> AsyncIterator[Talker]:
     async with aiohttp.ClientSession() as session:
         api = Api(session, server.server.urls[0])
-        await api.register(name, f"{name}@example.org", PASSWORD)
+        if is_new:
+            await api.register(name, f"{name}@example.org", PASSWORD)
         await api.log_in(name, PASSWORD)
         page = Page()
         chat = Chat(api, Screen(io.StringIO(), page))
@@ -143,6 +144,19 @@ async def test_two_people_talk_alone(alice: Talker, bob: Talker) -> None:
     await alice.until("@bob bob: what?")
     await alice.type("/dm bob", "/dm nobody")
     await alice.until("there is no user nobody")
+
+
+async def test_a_conversation_bears_the_others_name_from_the_start(
+    server: Running, alice: Talker, bob: Talker
+) -> None:
+    await alice.type("/dm bob", "psst")
+    await bob.until("@alice alice: psst")
+    async with talking(server, "bob", is_new=False) as elsewhere:
+        await elsewhere.type("/channels")
+        assert await elsewhere.until("   @") == "   @alice"
+    async with talking(server, "alice", is_new=False) as elsewhere:
+        await alice.type("again")
+        await elsewhere.until("@bob alice: again")
 
 
 async def test_leaving_a_channel_leaves_nowhere_to_talk(alice: Talker, bob: Talker) -> None:
@@ -269,7 +283,7 @@ class TestApi:
 
     async def test_a_server_that_is_not_there_is_told(self) -> None:
         async with aiohttp.ClientSession() as session:
-            with pytest.raises(Unreachable, match="cannot be reached"):
+            with pytest.raises(Unreachable, match="cannot be reached: Connection refused - does"):
                 await Api(session, "http://127.0.0.1:1").log_in("nobody", PASSWORD)
 
     async def test_a_server_of_another_kind_is_told(self, server: Running) -> None:
