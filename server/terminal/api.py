@@ -1,6 +1,7 @@
 """As much of the REST API as the terminal client needs."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -128,8 +129,12 @@ class Api:
 def _words(error: Exception) -> str:
     """Those of the system, where it has some: aiohttp's name the address once more."""
     match error:
-        case aiohttp.ClientSSLError():
-            return str(error)
+        case aiohttp.ClientConnectorCertificateError(
+            certificate_error=ssl.SSLCertVerificationError() as cause
+        ):
+            return f"{cause.verify_message} - who signed its certificate? Name them in SSL_CERT_FILE"
+        case aiohttp.ClientSSLError(os_error=ssl.SSLError(reason=str() as words)):
+            return f"no TLS is spoken there ({words})"
         case aiohttp.ClientConnectorError(os_error=OSError(errno=int() as number)) if number > 0:
             return f"{os.strerror(number)} - does the server run there?"
         case aiohttp.ClientConnectorError(os_error=OSError(strerror=str() as words)):

@@ -1,13 +1,13 @@
 """The certificate: used where both files are there, and refused with a word where it cannot be."""
 
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from server.settings import Settings, SettingsError
 from server.tls import has_tls, tls_context
+from tests.server.certificates import make_certificate
 
 
 @pytest.fixture
@@ -21,9 +21,7 @@ def test_without_either_file_there_is_no_tls(settings: Settings) -> None:
 
 
 def test_a_certificate_and_its_key_are_used(settings: Settings) -> None:
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    files = ["-keyout", str(settings.ssl_key), "-out", str(settings.ssl_cert)]
-    subprocess.run([*make, *files], check=True, capture_output=True)
+    make_certificate(settings.ssl_cert.parent)
     assert isinstance(tls_context(settings), ssl.SSLContext)
 
 

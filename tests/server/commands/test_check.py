@@ -2,13 +2,13 @@
 
 import gc
 import socket
-import subprocess
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from server.commands import check
+from tests.server.certificates import make_certificate
 from tests.server.commands.conftest import Run
 
 
@@ -95,10 +95,7 @@ def test_a_key_that_is_too_short_is_broken(parley: Run, folder: Path) -> None:
 def test_tls_needs_a_certificate_and_its_key(parley: Run, folder: Path) -> None:
     ssl = folder / "ssl"
     ssl.mkdir()
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    subprocess.run(
-        [*make, "-keyout", ssl / "key.pem", "-out", ssl / "cert.pem"], check=True, capture_output=True
-    )
+    make_certificate(ssl)
     assert line_of(parley("check").out, "TLS").startswith("ok ")
     (ssl / "key.pem").write_text("no key")
     assert line_of(parley("check").out, "TLS").startswith("broken ")

@@ -15,9 +15,12 @@ from protocol.errors import Code
 from protocol.events import Ack, ErrorEvent, TypingEvent
 from protocol.ids import MessageId, Seq
 from protocol.rates import Rate
+from server.settings import Settings
 from server.terminal.api import Api, ApiRefused, Unreachable
 from server.terminal.chat import Chat
 from server.terminal.screen import Screen
+from server.tls import tls_context
+from tests.server.certificates import make_certificate
 from tests.server.rest.client import Running, serving, settings_for
 from tests.server.terminal.making import posted
 
@@ -285,6 +288,20 @@ class TestApi:
         async with aiohttp.ClientSession() as session:
             with pytest.raises(Unreachable, match="cannot be reached: Connection refused - does"):
                 await Api(session, "http://127.0.0.1:1").log_in("nobody", PASSWORD)
+
+    async def test_tls_is_spoken_by_both_or_told(self, server: Running) -> None:
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(Unreachable, match="cannot be reached: no TLS is spoken there"):
+                await Api(session, server.server.urls[0].replace("http:", "https:")).public_channels()
+
+    async def test_a_certificate_that_is_not_trusted_is_told_with_what_to_do(self, tmp_path: Path) -> None:
+        certificate, key = make_certificate(tmp_path)
+        tls = tls_context(Settings(ssl_cert=certificate, ssl_key=key))
+        listener = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0, ssl=tls)
+        async with listener, aiohttp.ClientSession() as session:
+            url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+            with pytest.raises(Unreachable, match=r"self-signed certificate - .* SSL_CERT_FILE"):
+                await Api(session, url).public_channels()
 
     async def test_a_server_of_another_kind_is_told(self, server: Running) -> None:
         async with aiohttp.ClientSession() as session:
