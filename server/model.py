@@ -1,6 +1,6 @@
 """The model that agents speak by: any that LiteLLM speaks to, at `LITELLM_BASEURL`.
 
-LiteLLM costs seconds and 160 MB where it is imported, and tens of milliseconds of processor time for a call:
+LiteLLM costs seconds and 180 MB where it is imported, and tens of milliseconds of processor time for a call:
 it runs in a process of its own (`model_process.py`), which starts with the first call, and anew when it died.
 """
 

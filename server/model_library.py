@@ -1,4 +1,4 @@
-"""LiteLLM itself, imported with all that it would fetch or report by itself off: seconds and 160 MB."""
+"""LiteLLM itself, imported with all that it would fetch or report by itself off: seconds and 180 MB."""
 
 import gc
 import importlib

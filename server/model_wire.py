@@ -10,8 +10,6 @@ from server.model_pipe import Failure, Offer
 RETRYABLE: Final = frozenset({408, 409, 425, 429})
 TEXT_MAX_CHARS: Final = 64_000
 """How much a model may say, and want tools told, in all: what goes on for ever is cut off."""
-
-
 TOKENS_MAX: Final = 1 << 30
 """An endpoint that tells of more is not believed."""
 PAUSE_MAX_S: Final = 86_400.0

@@ -17,7 +17,6 @@ SLOW: Final = (aiohttp.ClientError, TimeoutError, OSError)
 NONSENSE: Final = (ValueError, TypeError, AttributeError, KeyError)
 START_IT: Final = "start it, or correct its URL"
 
-
 T = TypeVar("T")
 
 
