@@ -1,16 +1,13 @@
 """`GET /metrics`, for those whom the setting `METRICS` lets read it."""
 
-from typing import Final
-
-from protocol.errors import Code, Refusal, Refused
+from protocol.errors import Code, Refused
 from server.addresses import is_local
 from server.calls import Call
 from server.metrics import CONTENT_TYPE
+from server.middleware import NO_SUCH_PATH
 from server.routing import Routes
 
 metrics = Routes("Status")
-
-HIDDEN: Final = Refusal(Code.NOT_FOUND, "There is nothing here. `GET /openapi.json` lists what there is.")
 
 
 @metrics.get(
@@ -27,8 +24,8 @@ async def read_metrics(call: Call) -> str:
     """
     match call.context.settings.metrics:
         case "nobody":
-            raise Refused(HIDDEN)
+            raise Refused(NO_SUCH_PATH)
         case "local" if not is_local(call.origin.address) or call.is_forwarded_by_a_stranger:
-            raise Refused(HIDDEN)
+            raise Refused(NO_SUCH_PATH)
     call.say("Content-Type", CONTENT_TYPE)
     return (await call.context.metrics.text()).decode()

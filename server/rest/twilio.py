@@ -7,7 +7,7 @@ from twilio.request_validator import RequestValidator
 
 from protocol.commands import MAX_INT
 from protocol.errors import Code, Refusal, Refused
-from server.bridges.twilio_inbox import TwilioMessage, TwilioNews
+from server.bridges.twilio_inbox import NOTHING, TwilioMessage, TwilioNews
 from server.calls import Call
 from server.fields import AMessageId
 from server.routing import Routes
@@ -29,7 +29,7 @@ class PartQuery(Struct, frozen=True, kw_only=True):
     access="anyone",
     status=200,
     media_type="text/xml",
-    example='<?xml version="1.0" encoding="UTF-8"?><Response></Response>',
+    example=NOTHING,
     refuses=(Code.FORBIDDEN, Code.OVERLOADED),
 )
 async def receive_sms(call: Call, body: TwilioMessage) -> str:
