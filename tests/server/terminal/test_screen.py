@@ -9,17 +9,18 @@ import signal
 import subprocess
 import sys
 import termios
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from server.terminal.screen import Screen
+from server.terminal.screen import Screen, ScreenGone
 
 SOURCE = Path(__file__).parents[3]
 TALKING = """
 import asyncio, signal, sys
-from server.terminal.screen import Screen
+from server.terminal.screen import Screen, ScreenGone
 
 async def main():
     screen = Screen(sys.stdin, sys.stdout)
@@ -226,3 +227,32 @@ async def test_what_was_shown_since_a_line_was_typed_is_not_taken_back(
     screen.show("-- you talk to @bob")
     screen.take_back_typed_line("psst")
     assert on_screen(shown) == ["> psst", "-- you talk to @bob", ""]
+
+
+async def test_closing_in_the_middle_of_a_line_ends_it(
+    monkeypatch: pytest.MonkeyPatch, shown: Terminal
+) -> None:
+    screen = Screen(shown, shown)
+    as_found = termios.tcgetattr(shown)
+
+    def leave(prompt: str) -> str:
+        shown.write(prompt)
+        tty.setraw(shown)
+        screen.close()
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", leave)
+    assert await typed(screen, 1) == [None]
+    assert shown.getvalue() == "> \n"
+    assert termios.tcgetattr(shown) == as_found
+
+
+def test_a_reader_that_is_gone_is_told_apart_from_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "flush", gone)
+    with pytest.raises(ScreenGone):
+        Screen(io.StringIO(), shown).show("hello")
+
+
+def gone() -> None:
+    raise BrokenPipeError
