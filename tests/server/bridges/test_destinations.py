@@ -69,6 +69,7 @@ async def test_whoever_takes_over_a_number_gets_nobodys_answers_there(sms: Texti
     bob = await sms.person("bob", BOBS)
     sms.phone.faults.append(twilio.refusal(429, 20429))
     await sms.text(BOBS, "Hello?")
+    await sms.resting("429", count=2)
     await moves(ann, None)
     await moves(bob, ANNS)
     sms.later(LATER_S)

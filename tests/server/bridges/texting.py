@@ -96,12 +96,12 @@ class Texting:
         await self.until(is_so)
         return await self.jobs(kind)
 
-    async def resting(self, error: str, kind: JobKind = "sms") -> None:
-        """Wait until a job waits for its next attempt because of this."""
+    async def resting(self, error: str, kind: JobKind = "sms", count: int = 1) -> None:
+        """Wait until so many jobs wait for their next attempt because of this."""
         is_it = (outbox.c.kind == kind) & outbox.c.last_error.contains(error)
 
         async def is_so() -> bool:
-            return bool(await self._read(select(outbox.c.id).where(is_it)))
+            return len(await self._read(select(outbox.c.id).where(is_it))) == count
 
         await self.until(is_so)
 
