@@ -121,13 +121,13 @@ async def test_what_comes_while_others_are_served_to_the_end_is_refused_with_a_h
     talk.say(send)
     await commits.begun.wait()
     draining = begin_to_drain(home)
-    error = await talk.ask(send | {"nonce": "2"})
-    assert (error["type"], error["code"], error["retryable"]) == ("error", "draining", True)
     assert await alice.refused("GET", "/channels/me", expect=503) == ("draining",)
     assert int(alice.headers["Retry-After"]) > 0
     assert await home.refused(upgrade_request(alice.token)) == (503, "draining")
     assert await alice.refused("GET", "/ready", expect=503) == ("draining", "server")
     await alice.get("/health")
+    error = await talk.ask(send | {"nonce": "2"})
+    assert (error["type"], error["code"], error["retryable"]) == ("error", "draining", True)
     commits.let_go()
     assert await talk.ended() == 1012
     await draining
