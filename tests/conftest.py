@@ -18,7 +18,8 @@ SLOW = (
     "tests/simulation/",
     "tests/end_to_end/",
     "tests/server/test_schemathesis.py",
-    "tests/server/test_app.py",
+    "tests/server/test_model.py",
+    "tests/server/agents/test_process.py",
     "tests/storage/test_schema.py",
 )
 
@@ -32,6 +33,11 @@ def pytest_configure() -> None:
         return
     if shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
         tempfile.tempdir = str(MEMORY)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for processes and sockets as well."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,7 +37,13 @@ class Console:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
+            # An interruption at the terminal is for whoever runs the tests to hear, and would end it silently.
+            start_new_session=True,
         )
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
 
     def run(self, statement: str) -> None:
         """CalledProcessError when it fails, and the console is closed."""
@@ -68,7 +74,8 @@ class Postgres:
 
     def run(self, statement: str) -> None:
         """Run one statement that answers nothing; CalledProcessError when it fails."""
-        self._console = self._console or Console(self._server.bin_path / "psql", self.url())
+        if self._console is None or self._console.has_ended:
+            self._console = Console(self._server.bin_path / "psql", self.url())
         try:
             self._console.run(statement)
         except subprocess.CalledProcessError:
