@@ -37,7 +37,7 @@ class Console:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            # An interruption at the terminal is for whoever runs the tests to hear, and would end it silently.
+            # An interruption at the terminal is for whoever runs the tests: it would end this silently.
             start_new_session=True,
         )
 
