@@ -3,16 +3,18 @@
 A real server in a process of its own, on SQLite and with the real LiteLLM in another. A third, of a low
 priority, is a crowd of people and a stand-in for the model that takes its time. First the crowd writes to
 somebody, then as much to an agent, which answers. Here somebody writes to somebody all the while: how long
-until that is acknowledged is shown for both, which take equally long.
+until that is acknowledged is shown for both, which take equally long. With `--trouble` every other call of
+the model is refused, fails, is answered with garbage or stalls.
 """
 
 import argparse
 import asyncio
+import itertools
 import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,7 @@ import uvloop
 
 from loadtest.own_server import OwnServer
 from tests.server.rest.client import Api
-from tests.stand_ins.openai import OpenAI, Says, openai
+from tests.stand_ins.openai import Fails, Garbage, OpenAI, Reply, Says, Stalls, openai
 
 PIECES: Final = 20
 SETTINGS: Final = {
@@ -36,6 +38,8 @@ SETTINGS: Final = {
 PAUSE_S: Final = 0.01
 """Between two messages of whoever is measured."""
 CROWD_NICE: Final = 10
+TROUBLES: Final[tuple[Reply, ...]] = (Fails(429), Fails(500), Garbage(), Stalls(["re: "]))
+TROUBLED: Final = {"AGENT_TIMEOUT_S": "5"}
 
 
 class Asked(msgspec.Struct):
@@ -65,6 +69,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=2, help="of each, one right after the other")
     parser.add_argument("--concurrency", type=int, default=8, help="AGENT_CONCURRENCY")
     parser.add_argument("--takes", type=float, default=2.0, help="seconds until the model begins")
+    parser.add_argument("--trouble", action="store_true", help="every other call of the model fails")
     parser.add_argument("--crowd", action="store_true", help="be the process of the crowd")
     return parser.parse_args()
 
@@ -75,15 +80,22 @@ def options() -> argparse.Namespace:
 async def be_crowd(given: argparse.Namespace) -> None:
     os.nice(CROWD_NICE)
     async with openai() as model:
-        model.otherwise = lambda asked: Says(
-            [f"re: {asked['messages'][-1]['content']}", *["."] * PIECES], after_s=given.takes
-        )
+        model.otherwise = troubled(given.takes) if given.trouble else answering(given.takes)
         _say(model.url)
         crowd = msgspec.json.decode(await _line(), type=Crowd)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(crowd.url, connector=connector) as session:
             people = [Api(session, token, {"username": name}) for name, token in crowd.tokens.items()]
             await be_people(people, model, given.questions)
+
+
+def answering(takes_s: float) -> Callable[[Any], Reply]:
+    return lambda asked: Says([f"re: {asked['messages'][-1]['content']}", *["."] * PIECES], after_s=takes_s)
+
+
+def troubled(takes_s: float) -> Callable[[Any], Reply]:
+    answer, calls, troubles = answering(takes_s), itertools.count(), itertools.cycle(TROUBLES)
+    return lambda asked: answer(asked) if next(calls) % 2 else next(troubles)
 
 
 async def be_people(people: list[Api], model: OpenAI, questions: int) -> None:
@@ -257,7 +269,8 @@ async def main(given: argparse.Namespace) -> None:
         crowd = Crowded(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
         there = {"LITELLM_BASEURL": await crowd.hear(str), "LITELLM_MODEL": "stand-in"}
         concurrency = {"AGENT_CONCURRENCY": str(given.concurrency)}
-        server = OwnServer(Path(folder), f"sqlite:///{folder}/bench.db", SETTINGS | there | concurrency)
+        settings = SETTINGS | there | concurrency | (TROUBLED if given.trouble else {})
+        server = OwnServer(Path(folder), f"sqlite:///{folder}/bench.db", settings)
         try:
             await server.start()
             await measured(server, crowd, given)
