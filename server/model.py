@@ -59,7 +59,7 @@ class LiteLlm:
 
     async def _running(self) -> ModelProcess:
         """Its process, started where there is none. Raises ModelFailed."""
-        self._look_whether_it_ended()
+        self._forget_if_ended()
         loop = asyncio.get_running_loop()
         if self._starting is None:
             wait_s = self._not_before_s - loop.time()
@@ -71,7 +71,7 @@ class LiteLlm:
         except OSError as error:
             raise ModelFailed(f"its process cannot be started: {error}", is_retryable=True) from None
 
-    def _look_whether_it_ended(self) -> None:
+    def _forget_if_ended(self) -> None:
         """One that never answered is followed by the next one later each time: it may be in vain."""
         if self._starting is None or not self._starting.done():
             return
