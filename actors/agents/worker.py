@@ -37,9 +37,13 @@ class AgentWorker:
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
         def settle(outcome: Outcome | Exception) -> None:
-            if not done.done():
-                self._around.tally.ran(speaker.agent.name, outcome)
-                _settle(done, outcome)
+            if done.done():
+                return
+            self._around.tally.ran(speaker.agent.name, outcome)
+            if isinstance(outcome, Exception):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
 
         self._around.system.offer(address, AnswerMessage(job, task, settle))
         try:
@@ -51,10 +55,3 @@ class AgentWorker:
 
 def _maker(speaker: Speaker, around: AgentSurroundings) -> Callable[[int], Orchestrator]:
     return lambda _: Orchestrator(speaker, around)
-
-
-def _settle(done: "asyncio.Future[Outcome]", outcome: Outcome | Exception) -> None:
-    if isinstance(outcome, Exception):
-        done.set_exception(outcome)
-    else:
-        done.set_result(outcome)
