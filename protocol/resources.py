@@ -19,6 +19,7 @@ ReportStatus = Literal["open", "in_progress", "resolved"]
 DeliveryState = Literal["sending", "queued", "sent", "delivered", "undelivered", "failed", "unknown"]
 
 
+# gc=False, here and elsewhere: only data, of which no cycle can be made.
 class PublicProfile(Struct, frozen=True, gc=False):
     """What others see of a user. `presence` is per moment, so broadcasts and `sync` leave it out."""
 
